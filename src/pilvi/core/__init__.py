@@ -1,0 +1,1 @@
+"""What every service stands on, and knows none of: resources, states, tasks, messages, HTTP, database."""

@@ -1,0 +1,1 @@
+"""Messages between processes: call, cast, fanout. They carry hints; the truth is in the database."""
