@@ -62,11 +62,10 @@ def build(out_dir: Path, *, cache_dir: Path, progress: Callable[[str], None]) ->
 
 def _write_parts(work: Path, unpacked: Path, version: str) -> None:
     kernel = _kernel(unpacked)
-    kernel_version = kernel.name.removeprefix("vmlinuz-")
-    library = Library(kernel.parent.parent / "lib/modules" / kernel_version)
+    library = Library(next(kernel.parent.parent.glob(f"**/lib/modules/{kernel.name.removeprefix('vmlinuz-')}")))
     kernel.rename(work / "vmlinuz")
     initramfs.write(work / "initrd", unpacked, library)
-    tree = root.compose(unpacked, root.modules_for_root(library), kernel_version, version)
+    tree = root.compose(unpacked, library, version)
     size_mib = tree.size() // 2**20 + ROOM_MIB
     ext4.write(tree, work / "root.img", size_mib=size_mib, label=root.LABEL, time=BUILD_TIME)
     loader = f"DEFAULT pilvi\nPROMPT 0\nTIMEOUT 0\nLABEL pilvi\n KERNEL vmlinuz\n INITRD initrd\n APPEND {KERNEL_ARGUMENTS}\n"

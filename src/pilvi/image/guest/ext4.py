@@ -44,5 +44,6 @@ def _commands(path: str, node: Node, content: Path) -> str:
         lines.append(f"write {content.name} {name}")
     else:
         raise GuestBuildFailed(f"{path} is neither file, folder nor link: device nodes come from devtmpfs")
-    lines += [f"set_inode_field {name} mode 0{node.mode:o}", f"set_inode_field {name} uid {node.uid}", f"set_inode_field {name} gid {node.gid}"]
+    facts = {"mode": f"0{node.mode:o}", "uid": node.uid, "gid": node.gid}
+    lines += [f"set_inode_field {name} {field} {value}" for field, value in facts.items()]
     return "\n".join(lines) + "\n"

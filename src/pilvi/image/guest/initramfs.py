@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pilvi.image.guest import cpio
 from pilvi.image.guest.kernel_modules import Library, Module
-from pilvi.image.guest.root import add_own_files
+from pilvi.image.guest.root import add_own_files, contents
 from pilvi.image.guest.tree import Tree
 
 APPLETS = ["blockdev", "cat", "dd", "insmod", "mount", "printf", "sh", "sleep", "switch_root"]
@@ -22,7 +22,7 @@ def write(file: Path, unpacked: Path, library: Library) -> None:
         tree.folder(folder)
     # the kernel opens it for init's messages before anything is mounted
     tree.device("dev/console", 5, 1)
-    tree.file("bin/busybox", (unpacked / "busybox-static/bin/busybox").read_bytes(), 0o755)
+    tree.file("bin/busybox", contents(unpacked / "busybox-static")["usr/bin/busybox"].read_bytes(), 0o755)
     for applet in APPLETS:
         tree.link(f"bin/{applet}", "busybox")
     add_own_files(tree, "initramfs")

@@ -31,6 +31,7 @@ class Library:
     def __init__(self, folder: Path) -> None:
         """`folder` is the package's lib/modules/VERSION."""
         self._folder = folder
+        self.kernel_version = folder.name
         self._paths = {_module_name(path.name): path for path in sorted(folder.glob("kernel/**/*.ko*"))}
         builtin = (folder / "modules.builtin").read_text().split()
         self._builtin = {_module_name(path.rpartition("/")[2]) for path in builtin}
@@ -93,7 +94,7 @@ def alias_file(modules: list[Module]) -> str:
 
 
 def _values(data: bytes, key: bytes) -> list[str]:
-    return [value.decode() for value in re.findall(rb"(?<![\w.])" + key + rb"=([^\0]*)\0", data)]
+    return [value.decode() for value in re.findall(rb"(?<=\0)" + key + rb"=([^\0]*)\0", data)]
 
 
 def _module_name(name: str) -> str:

@@ -10,8 +10,8 @@ from pathlib import Path
 from pilvi.image.guest.errors import GuestBuildFailed
 
 PACKAGE_OF_PROGRAM = {
-    "apt-cache": "apt", "apt-get": "apt", "debugfs": "e2fsprogs", "dpkg-deb": "dpkg", "mcopy": "mtools", "mformat": "mtools",
-    "mke2fs": "e2fsprogs", "qemu-img": "qemu-utils", "syslinux": "syslinux",
+    "apt-cache": "apt", "apt-get": "apt", "debugfs": "e2fsprogs", "dpkg": "dpkg", "dpkg-deb": "dpkg", "mcopy": "mtools",
+    "mformat": "mtools", "mke2fs": "e2fsprogs", "qemu-img": "qemu-utils", "syslinux": "syslinux",
 }
 # an ordinary user's PATH on Debian lacks the folders where e2fsprogs puts its programs
 SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
@@ -24,7 +24,7 @@ def require() -> None:
     if not any(path.exists() for path in MASTER_BOOT_CODE):
         missing.add("syslinux-common")
     if missing:
-        raise GuestBuildFailed(f"the guest image is put together on Debian, with packages that are not installed: {' '.join(sorted(missing))}")
+        raise GuestBuildFailed(f"building the guest image needs Debian packages that are not installed: {' '.join(sorted(missing))}")
 
 
 def run(command: Sequence[str | Path], *, folder: Path | None = None, variables: Mapping[str, str] | None = None) -> str:

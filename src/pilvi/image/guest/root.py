@@ -15,16 +15,16 @@ from pilvi.image.guest.tree import Tree
 
 LABEL = "pilvi-root"
 KERNEL_PACKAGE = "linux-image-cloud-amd64"
-# {package: files}; libpam-modules is for sudo, which asks PAM even when it asks for no password
+# {package: files, where they lie in the guest}; libpam-modules is for sudo, which asks PAM even when it asks for no password
 TAKEN = {
-    "busybox": ["bin/busybox"],
+    "busybox": ["usr/bin/busybox"],
     "curl": ["usr/bin/curl"],
-    "dropbear-bin": ["usr/sbin/dropbear", "usr/bin/dropbearkey"],
-    "e2fsprogs": ["sbin/mke2fs", "sbin/e2fsck", "sbin/resize2fs", "etc/mke2fs.conf"],
-    "iputils-ping": ["bin/ping"],
-    "libpam-modules": ["lib/x86_64-linux-gnu/security/pam_permit.so"],
+    "dropbear-bin": ["usr/bin/dropbear", "usr/bin/dropbearkey"],
+    "e2fsprogs": ["usr/bin/mke2fs", "usr/bin/e2fsck", "usr/bin/resize2fs", "etc/mke2fs.conf"],
+    "iputils-ping": ["usr/bin/ping"],
+    "libpam-modules": ["usr/lib/x86_64-linux-gnu/security/pam_permit.so"],
     "sudo": ["usr/bin/sudo", "usr/libexec/sudo/sudoers.so"],
-    "util-linux": ["bin/lsblk"],
+    "util-linux": ["usr/bin/lsblk"],
 }
 LINKS = {
     "bin": "usr/bin", "sbin": "usr/bin", "usr/sbin": "bin", "lib": "usr/lib", "lib64": "usr/lib64",
@@ -39,8 +39,8 @@ USER, USER_ID = "pilvi", 1000
 SPECIAL_MODES = {"usr/bin/sudo": 0o4755, "etc/shadow": 0o600, "etc/sudoers": 0o440}
 # loaded by the guest for the devices it finds (modules.alias), by mount (file systems) or by name (button, evdev: the power button)
 MODULES = [
-    "virtio_pci", "virtio_blk", "virtio_scsi", "virtio_net", "virtio_balloon", "virtio_rng", "virtio_console", "sd_mod", "sr_mod", "ata_piix",
-    "isofs", "vfat", "nls_cp437", "nls_ascii", "nls_iso8859_1", "nls_utf8", "button", "evdev", "8021q",
+    "virtio_pci", "virtio_blk", "virtio_scsi", "virtio_net", "virtio_balloon", "virtio_rng", "virtio_console",
+    "sd_mod", "sr_mod", "ata_piix", "isofs", "vfat", "nls_cp437", "nls_ascii", "nls_iso8859_1", "nls_utf8", "button", "evdev", "8021q",
 ]
 LOADER = "ld-linux-x86-64.so.2"
 
@@ -50,7 +50,7 @@ def wanted_packages() -> list[str]:
     return [KERNEL_PACKAGE, "busybox-static", *TAKEN]
 
 
-def compose(unpacked: Path, modules: Sequence[Module], kernel_version: str, guest_version: str) -> Tree:
+def compose(unpacked: Path, library: Library, guest_version: str) -> Tree:
     """The root file system, out of the folder where each package is unpacked under its name."""
     tree = Tree()
     for path, target in LINKS.items():
@@ -60,13 +60,15 @@ def compose(unpacked: Path, modules: Sequence[Module], kernel_version: str, gues
     for path in [f"home/{USER}", f"home/{USER}/.ssh"]:
         tree.folder(path, 0o700, USER_ID)
     for package, paths in TAKEN.items():
+        available = contents(unpacked / package)
         for path in paths:
-            add_file(tree, merged(path), (unpacked / package / path).read_bytes())
+            add_file(tree, path, available[path].read_bytes())
     _add_libraries(tree, unpacked)
     add_own_files(tree, "root")
-    add_applets(tree, unpacked / "busybox/bin/busybox")
-    add_modules(tree, modules, kernel_version)
-    tree.file("etc/os-release", f'ID=pilvi-guest\nNAME="Pilvi guest"\nPRETTY_NAME="Pilvi guest {guest_version}"\nVERSION_ID={guest_version}\n'.encode())
+    add_applets(tree, contents(unpacked / "busybox")["usr/bin/busybox"])
+    add_modules(tree, library.in_loading_order(MODULES), library.kernel_version)
+    release = f'ID=pilvi-guest\nNAME="Pilvi guest"\nPRETTY_NAME="Pilvi guest {guest_version}"\nVERSION_ID={guest_version}\n'
+    tree.file("etc/os-release", release.encode())
     return tree
 
 
@@ -78,6 +80,12 @@ def merged(path: str) -> str:
     if top in ("bin", "sbin"):
         return "usr/bin/" + rest
     return f"usr/{top}/{rest}" if top in ("lib", "libexec", "share") else path
+
+
+def contents(package: Path) -> dict[str, Path]:
+    """The files of an unpacked package by the path each has in the guest. Links to elsewhere in the package count as files."""
+    found = [path for path in sorted(package.rglob("*")) if not (path.is_symlink() and path.readlink().is_absolute()) and path.is_file()]
+    return {merged(path.relative_to(package).as_posix()): path for path in found}
 
 
 def add_file(tree: Tree, path: str, data: bytes) -> None:
@@ -114,14 +122,11 @@ def add_modules(tree: Tree, modules: Sequence[Module], kernel_version: str) -> N
     tree.file(f"{folder}/modules.alias", kernel_modules.alias_file(list(modules)).encode())
 
 
-def modules_for_root(library: Library) -> list[Module]:
-    """The modules that go into the root file system, in loading order."""
-    return library.in_loading_order(MODULES)
-
-
 def _add_libraries(tree: Tree, unpacked: Path) -> None:
     """Adds the libraries that the programs in the tree need, the libraries that those need, and so on."""
-    available = {path.name: path for path in sorted(unpacked.glob("*/**/*.so*"))}
+    packages = [package for package in sorted(unpacked.iterdir()) if not package.name.startswith("linux-image")]
+    available = {path.rpartition("/")[2]: (path, source)
+                 for package in packages for path, source in contents(package).items() if ".so" in path}
     ahead = [name for _, node in tree for name in needed_libraries(node.data)] + [LOADER]
     done: set[str] = set()
     while ahead:
@@ -131,9 +136,8 @@ def _add_libraries(tree: Tree, unpacked: Path) -> None:
         done.add(name)
         if name not in available:
             raise GuestBuildFailed(f"none of the packages has the library {name}, which a program in the guest needs")
-        source = available[name]
+        path, source = available[name]
         data = source.read_bytes()
-        package = source.relative_to(unpacked).parts[0]
-        path = "usr/lib64/" + LOADER if name == LOADER else merged(source.relative_to(unpacked / package).as_posix())
-        add_file(tree, path, data)
+        # programs name the loader by a path of its own
+        add_file(tree, "usr/lib64/" + LOADER if name == LOADER else path, data)
         ahead += needed_libraries(data)
