@@ -31,7 +31,8 @@ def main() -> None:
 
 def host(n: int, rng: Random) -> Host:
     ssd = (Aggregate(id="a", metadata={"disk": "ssd", "availability_zone": "nova"}),)
-    return Host(name=f"host-{n}", vcpus=512, vcpus_used=rng.randrange(300), memory_mib=262_144, memory_used_mib=rng.randrange(200_000), disk_gib=4000,
+    return Host(name=f"host-{n}", vcpus=512, vcpus_used=rng.randrange(300),
+                memory_mib=262_144, memory_used_mib=rng.randrange(200_000), disk_gib=4000,
                  disk_used_gib=rng.randrange(3000), up=n % 10 != 9, aggregates=ssd if n % 2 else (), servers=rng.randrange(60),
                 io_ops=rng.randrange(4),
                 groups={"g": 1} if n % 50 == 0 else {})

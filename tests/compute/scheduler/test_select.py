@@ -89,7 +89,8 @@ def test_an_explanation_names_host_filter_and_reason() -> None:
 
 HOSTS = st.lists(st.builds(
     Host, name=st.uuids().map(str), vcpus=st.integers(0, 6), vcpus_used=st.integers(0, 3), memory_mib=st.integers(0, 9),
-    disk_gib=st.just(50), enabled=st.booleans(), availability_zone=st.sampled_from(["nova", "az2"]), failed_builds=st.integers(0, 1), io_ops=st.integers(0, 3),
+    disk_gib=st.just(50), enabled=st.booleans(), availability_zone=st.sampled_from(["nova", "az2"]),
+    failed_builds=st.integers(0, 1), io_ops=st.integers(0, 3),
     groups=st.sampled_from([{}, {"g": 1}])), max_size=8)
 REQUESTS = st.builds(
     Request, vcpus=st.integers(1, 3), memory_mib=st.integers(0, 3), availability_zone=st.sampled_from([None, "nova"]),
