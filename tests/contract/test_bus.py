@@ -344,9 +344,11 @@ def test_calls_outlive_a_killed_broker(brokered: World) -> None:
         eventually(lambda: brokered.first.health() is not None and agent.health() is not None)
         while_away = callers.submit(brokered.first.call, "work", "work", {"n": 2, "seconds": 0}, deadline_seconds=60)
         brokered.first.cast("work", "work", {"n": -1, "seconds": 0})  # lost, without a word
+        agent.serve("late", {"echo": lambda args, message: args})
         with pytest.raises(BusTimeout): brokered.first.call("work", "work", {"n": 3, "seconds": 0}, deadline_seconds=0.5)
         broker.restart()
         assert in_flight.result() == {"n": 1} and while_away.result() == {"n": 2}
     assert brokered.first.call("work", "work", {"n": 4, "seconds": 0}, deadline_seconds=30) == {"n": 4}
+    assert brokered.first.call("late", "echo", {"n": 5}, deadline_seconds=30) == {"n": 5}
     assert runs == [0, 1, 2, 4], "the call in flight was sent again, and its stored answer given"
     assert brokered.first.health() is None
