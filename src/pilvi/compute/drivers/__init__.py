@@ -1,0 +1,6 @@
+"""Hypervisors. A driver is one file or package here and one line in the map; all of them pass tests/contract/test_hypervisor_driver.py."""
+from pilvi.compute.drivers.qemu.driver import Qemu
+
+DRIVERS = {
+    "qemu": Qemu,
+}
