@@ -71,7 +71,7 @@ def opening(disk: Disk, slot: int, own: Path) -> Opening:
     if nodes[-1]["driver"] == "qcow2" and "backing" not in nodes[-1]: nodes[-1]["backing"] = None
     device: dict[str, Any] = {"driver": "virtio-blk-pci", "id": name(slot), "drive": name(slot), "addr": f"{slot:x}.0",
                               "serial": (disk.serial or disk.id)[:_SERIAL_LENGTH]}
-    if disk.boot_index >= 0: device["bootindex"] = disk.boot_index
+    if disk.boot_index >= 0: device["bootindex"] = disk.boot_index + 1  # 0 is a kernel's, which goes before any disk
     return Opening(files, nodes, device)
 
 
