@@ -1,0 +1,78 @@
+"""Open vSwitch on one host: its database, its bridges and the settings OVN reads from it, through ovs-vsctl on the host's own socket.
+
+Names carry the cloud's tag, so that two clouds can live on one machine.
+"""
+from __future__ import annotations
+
+import hashlib
+import json
+import socket
+import struct
+from pathlib import Path
+from typing import Any
+
+from pilvi.network.drivers.ovn.commands import run, succeeds
+
+SECONDS = 60
+"""How long ovs-vsctl waits for vswitchd to do what the database says."""
+
+NETLINK_GENERIC, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, CTRL_ATTR_FAMILY_NAME, NLM_F_REQUEST, NLMSG_ERROR = 16, 16, 3, 2, 1, 2
+
+
+class Switch:
+    """The bridges of one host. `integration` is where guests are plugged, `external` the way out, `tunnel` the userspace datapath's own."""
+
+    def __init__(self, directory: Path, tag: str) -> None:
+        self.remote = f"unix:{directory}/db.sock"
+        # Names of interfaces have at most 15 characters.
+        self.integration, self.external, self.tunnel = (f"br-{kind}-{tag[:8]}" for kind in ("int", "ext", "phy"))
+
+    def vsctl(self, *arguments: str) -> str:
+        """Change the configuration and wait until vswitchd has done it."""
+        return run(["ovs-vsctl", f"--db={self.remote}", f"--timeout={SECONDS}", *arguments])
+
+    def configure(self, settings: dict[str, str]) -> None:
+        """Write settings that ovn-controller reads; vswitchd need not run."""
+        run(["ovs-vsctl", f"--db={self.remote}", "--no-wait", "--", "init", "--", "set", "Open_vSwitch", ".",
+             *(f"external_ids:{name}={json.dumps(value)}" for name, value in settings.items())])
+
+    def datapath(self) -> str:
+        """The datapath of the bridges that exist, else the one this kernel offers: system or netdev."""
+        kind = run(["ovs-vsctl", f"--db={self.remote}", "--no-wait", "--if-exists", "get", "Bridge", self.integration, "datapath_type"]).strip().strip('"')
+        return kind or kernel_datapath()
+
+    def add_bridge(self, name: str, datapath: str, *options: str) -> None:
+        """Make a bridge unless it exists. It has an address of its own choice that stays, so that routers need not learn it again."""
+        digest = hashlib.sha256(f"{self.remote} {name}".encode()).digest()
+        mac = "02:" + ":".join(f"{byte:02x}" for byte in digest[:5])
+        self.vsctl("--may-exist", "add-br", name, "--", "set", "Bridge", name, f"datapath_type={datapath}", f'other-config:hwaddr="{mac}"', *options)
+
+    def interfaces(self) -> dict[str, dict[str, str]]:
+        """{interface: its external_ids}"""
+        answer: dict[str, Any] = json.loads(self.vsctl("--format=json", "--columns=name,external_ids", "list", "Interface"))
+        return {name: dict(ids[1]) for name, ids in answer["data"]}
+
+    def remove_all(self) -> None:
+        """Remove all bridges with their ports."""
+        for name in self.vsctl("list-br").split(): self.vsctl("--if-exists", "del-br", name)
+
+
+def kernel_datapath() -> str:
+    """"system" when the kernel switches packets itself and no other Open vSwitch does so here, else "netdev" (in vswitchd, slower).
+
+    A kernel has one datapath, and a second vswitchd would take the first one's ports out of it.
+    """
+    succeeds(["modprobe", "--quiet", "openvswitch"])
+    if Path("/sys/class/net/ovs-system").exists(): return "netdev"
+    return "system" if _has_netlink_family("ovs_datapath") else "netdev"
+
+
+def _has_netlink_family(name: str) -> bool:
+    text = name.encode() + b"\0"
+    attribute = struct.pack("=HH", 4 + len(text), CTRL_ATTR_FAMILY_NAME) + text + b"\0" * (-len(text) % 4)
+    body = struct.pack("=BBH", CTRL_CMD_GETFAMILY, 1, 0) + attribute
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_GENERIC) as netlink:
+        netlink.settimeout(5)
+        netlink.send(struct.pack("=IHHII", 16 + len(body), GENL_ID_CTRL, NLM_F_REQUEST, 1, 0) + body)
+        answer = netlink.recv(4096)
+    return bool(struct.unpack_from("=H", answer, 4)[0] != NLMSG_ERROR)
