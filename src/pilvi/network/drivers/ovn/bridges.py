@@ -11,12 +11,16 @@ import struct
 from pathlib import Path
 from typing import Any
 
+from pilvi.network.drivers.interface import NetworkFailure
 from pilvi.network.drivers.ovn.commands import run, succeeds
 
 SECONDS = 60
 """How long ovs-vsctl waits for vswitchd to do what the database says."""
 
 NETLINK_GENERIC, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, CTRL_ATTR_FAMILY_NAME, NLM_F_REQUEST, NLMSG_ERROR = 16, 16, 3, 2, 1, 2
+
+
+SHARED_DEVICE = "ovs-netdev"
 
 
 class Switch:
@@ -26,6 +30,7 @@ class Switch:
         self.remote = f"unix:{directory}/db.sock"
         # Names of interfaces have at most 15 characters.
         self.integration, self.external, self.tunnel = (f"br-{kind}-{tag[:8]}" for kind in ("int", "ext", "phy"))
+        self.device = f"ovsnd-{tag[:8]}"
 
     def vsctl(self, *arguments: str) -> str:
         """Change the configuration and wait until vswitchd has done it."""
@@ -47,6 +52,15 @@ class Switch:
         mac = "02:" + ":".join(f"{byte:02x}" for byte in digest[:5])
         self.vsctl("--may-exist", "add-br", name, "--", "set", "Bridge", name, f"datapath_type={datapath}", f'other-config:hwaddr="{mac}"', *options)
 
+    def free_datapath_name(self) -> None:
+        """Give the userspace datapath's own device our name, so that another cloud's vswitchd on this machine can make one.
+
+        Every vswitchd calls it ovs-netdev and cannot start its bridges while a device of that name exists; it holds the device by its
+        descriptor and does not miss the name (tried with Open vSwitch 3.1). Where our bridges are up, the device of that name is ours.
+        """
+        if not _exists(self.integration): raise NetworkFailure(f"Open vSwitch could not make the bridge {self.integration} (see vswitchd.log beside its database).")
+        if _exists(SHARED_DEVICE) and not _exists(self.device): run(["ip", "link", "set", SHARED_DEVICE, "name", self.device])
+
     def interfaces(self) -> dict[str, dict[str, str]]:
         """{interface: its external_ids}"""
         answer: dict[str, Any] = json.loads(self.vsctl("--format=json", "--columns=name,external_ids", "list", "Interface"))
@@ -63,8 +77,12 @@ def kernel_datapath() -> str:
     A kernel has one datapath, and a second vswitchd would take the first one's ports out of it.
     """
     succeeds(["modprobe", "--quiet", "openvswitch"])
-    if Path("/sys/class/net/ovs-system").exists(): return "netdev"
+    if _exists("ovs-system"): return "netdev"
     return "system" if _has_netlink_family("ovs_datapath") else "netdev"
+
+
+def _exists(interface: str) -> bool:
+    return Path(f"/proc/sys/net/ipv4/conf/{interface}").exists()
 
 
 def _has_netlink_family(name: str) -> bool:

@@ -85,7 +85,7 @@ class Ovn:
     def explain(self, source: Port, destination: str, protocol: str, port: int | None) -> Verdict:
         """Would a packet from this port to that address get there? Asks OVN itself (ovn-trace) about the flows it made."""
         if self._lookup is None: raise NetworkFailure("Nothing has been applied yet: there is nothing to explain.")
-        return explain(Question(source, destination, protocol, port), self._lookup, self._nb, f"unix:{self.directory}/sb.sock")
+        return explain(Question(source, destination, protocol, port), self._lookup, self._nb, str(self.directory))
 
     def facts(self) -> dict[str, Any]:
         """What a host needs to join: the southbound database, keys for it when it is not on this machine, tunnels, physical networks."""

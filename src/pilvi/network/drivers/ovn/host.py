@@ -2,8 +2,10 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import shutil
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -50,8 +52,10 @@ class OvnHost:
             database.start()
             datapath = self.switch.datapath()
             self.switch.configure(self._settings(facts, datapath))
-            switchd.start()
-            self.switch.add_bridge(self.switch.integration, datapath, "fail_mode=secure", "other-config:disable-in-band=true")
+            with _one_at_a_time():
+                switchd.start()
+                self.switch.add_bridge(self.switch.integration, datapath, "fail_mode=secure", "other-config:disable-in-band=true")
+                if datapath == "netdev": self.switch.free_datapath_name()
             if self.external: self.switch.add_bridge(self.switch.external, datapath)
             if self.tunnel_ip: tunnel.open_tunnel(self.switch, datapath, self.tunnel_ip, self.directory / "tunnel.json")
             controller.start()
@@ -86,8 +90,9 @@ class OvnHost:
                 controller.ended()
             if (self.directory / "conf.db").exists():
                 database.start()
-                switchd.start()
-                self.switch.remove_all()
+                with _one_at_a_time():
+                    switchd.start()
+                    self.switch.remove_all()
             self._metadata.remove_all()
             switchd.stop()
             database.stop()
@@ -129,3 +134,13 @@ class OvnHost:
         boot, memory = Path("/proc/sys/kernel/random/boot_id").read_text(), self.directory / "boot_id"
         if database.pid() is None and (not memory.exists() or memory.read_text() != boot): (self.directory / "conf.db").unlink(missing_ok=True)
         memory.write_text(boot)
+
+
+@contextlib.contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Hold off other clouds' hosts on this machine while the userspace datapath's device has the name that all of them use."""
+    place = Path("/run/pilvi")
+    place.mkdir(exist_ok=True)
+    with (place / "vswitchd.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -39,7 +39,7 @@ class Northbound:
         """{port id: whether a host serves it}"""
         def read(database: Any) -> dict[str, bool]:
             rows = database.tables["Logical_Switch_Port"].rows.values()
-            return {row.external_ids[KEY]: row.up == [True] for row in rows if row.external_ids.get(CLOUD) == self.cloud_id}
+            return {row.external_ids[KEY]: row.up == [True] for row in rows if self._is_port(row)}
         return self.replica.call(read)
 
     def execute(self, actions: Sequence[Action]) -> None:
@@ -59,16 +59,17 @@ class Northbound:
         if event != idl.ROW_UPDATE or before._data.keys() != {"up"}:
             self._read.pop(row.uuid, None)
             self.changes += 1
-        if row._table.name != "Logical_Switch_Port": return
-        ids = row.external_ids
-        if ids.get(CLOUD) != self.cloud_id: return
-        port_id = ids[KEY]
+        if row._table.name != "Logical_Switch_Port" or not self._is_port(row): return
+        port_id = row.external_ids[KEY]
         if event == idl.ROW_DELETE:
             self._up.pop(port_id, None)
             return
         up, was = row.up == [True], self._up.get(port_id, False)
         self._up[port_id] = up
         if up != was: self._port_changed(port_id, up)
+
+    def _is_port(self, row: Any) -> bool:
+        return row.external_ids.get(CLOUD) == self.cloud_id and row.type != "localnet"
 
     def _rows(self, database: Any) -> Rows:
         names: dict[UUID, str] = {}
