@@ -1,4 +1,5 @@
-"""The network's backends: `simulated` moves no packets, `ovn` is Open Virtual Network. Each is a control half and a host half (interface.py)."""
+"""The network's backends: `simulated` moves no packets, `ovn` is Open Virtual Network. Each is a control half and a host half
+(interface.py)."""
 from pilvi.network.drivers.interface import Backend, HostBackend
 from pilvi.network.drivers.ovn.control import Ovn
 from pilvi.network.drivers.ovn.host import OvnHost

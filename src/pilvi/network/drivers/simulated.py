@@ -42,7 +42,7 @@ class Simulated:
             if topology == self._topology: return []
             lines = [line for kind in KINDS for line in _differences(kind, getattr(self._topology, kind), getattr(topology, kind))]
             before, self._topology = self._up, topology
-            self._up = {port.id: port.admin_up and (bool(port.host) or port.device_owner.startswith("network:router_")) for port in topology.ports}
+            self._up = {port.id: port.admin_up and (bool(port.host) or _is_routers(port)) for port in topology.ports}
             for port_id, up in self._up.items():
                 if up != before.get(port_id, False): self._status_changed(port_id, up)
             return lines
@@ -146,21 +146,25 @@ class _Packet(Struct, frozen=True):
         return self._filtered(sources[0].ip_address, inside, target)
 
     def _filtered(self, source_ip: str, destination_ip: str, target: Port | None) -> Verdict:
-        out = self._rule(self.source, "egress", destination_ip)
+        refusal = "No {} rule of the security groups of port {} lets {} pass."
+        out = self._rule(self.source, "egress", destination_ip) if _is_filtered(self.source) else None
         if out is None and _is_filtered(self.source):
-            return Verdict(passes=False, reason=f"No egress rule of the security groups of port {self.source.id} lets {self.protocol} pass.")
-        if target is None: return Verdict(passes=True, reason=f"It reaches the outside: security group rule {out} lets it pass.", rule_id=out)
-        into = self._rule(target, "ingress", source_ip)
-        if into is None and _is_filtered(target):
-            return Verdict(passes=False, reason=f"No ingress rule of the security groups of port {target.id} lets {self.protocol} pass.")
-        if not target.host and not target.device_owner.startswith("network:"):
-            return Verdict(passes=False, reason=f"It would reach port {target.id}, but no host serves that port now.", rule_id=into or out)
-        return Verdict(passes=True, reason=f"It reaches port {target.id}: security group rule {into or out} lets it pass.", rule_id=into or out)
+            return Verdict(passes=False, reason=refusal.format("egress", self.source.id, self.protocol))
+        into = self._rule(target, "ingress", source_ip) if target and _is_filtered(target) else None
+        if target and into is None and _is_filtered(target):
+            return Verdict(passes=False, reason=refusal.format("ingress", target.id, self.protocol))
+        rule_id = into or out
+        if target and not target.host and not target.device_owner.startswith("network:"):
+            return Verdict(passes=False, reason=f"It would reach port {target.id}, but no host serves that port now.", rule_id=rule_id)
+        where = f"port {target.id}" if target else "the outside"
+        why = f"security group rule {rule_id} lets it pass" if rule_id else "no security group stands in its way"
+        return Verdict(passes=True, reason=f"It reaches {where}: {why}.", rule_id=rule_id)
 
     def _networks_of_router(self) -> tuple[set[str], bool]:
         """The networks that the routers of the source's network join, and whether one of them has a gateway to the outside."""
-        routers = {port.device_id for port in self.topology.ports if port.network_id == self.source.network_id and port.device_owner.startswith("network:router_")}
-        ports = [port for port in self.topology.ports if port.device_id in routers and port.device_owner.startswith("network:router_")]
+        own = [port for port in self.topology.ports if _is_routers(port)]
+        routers = {port.device_id for port in own if port.network_id == self.source.network_id}
+        ports = [port for port in own if port.device_id in routers]
         return {port.network_id for port in ports}, any(port.device_owner == "network:router_gateway" for port in ports)
 
     def _reaches(self, port: Port, *, routed: bool) -> bool:
@@ -176,7 +180,8 @@ class _Packet(Struct, frozen=True):
 
     def _rule(self, port: Port, direction: str, remote_ip: str) -> str | None:
         for rule in self.topology.rules:
-            if rule.direction == direction and rule.security_group_id in port.security_group_ids and self._matches(rule, remote_ip): return rule.id
+            if rule.direction != direction or rule.security_group_id not in port.security_group_ids: continue
+            if self._matches(rule, remote_ip): return rule.id
         return None
 
     def _matches(self, rule: SecurityGroupRule, remote_ip: str) -> bool:
@@ -192,6 +197,10 @@ class _Packet(Struct, frozen=True):
         if _number(self.protocol, remote.version) in ("1", "58"):
             return rule.port_min == (self.port if self.port is not None else (8 if remote.version == 4 else 128))
         return rule.port_min <= (self.port or 0) <= (rule.port_max if rule.port_max is not None else rule.port_min)
+
+
+def _is_routers(port: Port) -> bool:
+    return port.device_owner.startswith("network:router_")
 
 
 def _is_filtered(port: Port) -> bool:

@@ -40,9 +40,9 @@ WAIT_SECONDS = 60
 UNDERLAY = ("192.168.177.1", "192.168.177.2")
 
 
-def port(name: str, network: str, number: int, ip: str, host: str = "one", owner: str = "compute:nova", device: str = "", groups: tuple[str, ...] = ("g",)) -> Port:
+def port(name: str, network: str, number: int, ip: str, host: str = "one", owner: str = "compute:nova", device: str = "") -> Port:
     return Port(id=name, name=name, network_id=network, mac=f"fa:16:3e:aa:00:{number:02x}", fixed_ips=[FixedIp("s-" + network, ip)],
-                device_owner=owner, device_id=device, host=host if owner == "compute:nova" else "", security_group_ids=list(groups))
+                device_owner=owner, device_id=device, host=host if owner == "compute:nova" else "", security_group_ids=["g"])
 
 
 def topology(*rules: SecurityGroupRule, second_host: str = "one") -> Topology:
@@ -52,7 +52,8 @@ def topology(*rules: SecurityGroupRule, second_host: str = "one") -> Topology:
         subnets=[Subnet(id="s-" + BLUE, network_id=BLUE, cidr="10.71.0.0/24", gateway_ip="10.71.0.1", dhcp=True, dns_servers=["9.9.9.9"]),
                  Subnet(id="s-" + GREEN, network_id=GREEN, cidr="10.72.0.0/24", gateway_ip="10.72.0.1", dhcp=True),
                  Subnet(id="s-" + OUTSIDE, network_id=OUTSIDE, cidr=CIDR, gateway_ip=GATEWAY, dhcp=False)],
-        ports=[port("p-blue", BLUE, 1, "10.71.0.11"), port("p-blue2", BLUE, 2, "10.71.0.12", second_host), port("p-green", GREEN, 3, "10.72.0.11"),
+        ports=[port("p-blue", BLUE, 1, "10.71.0.11"), port("p-blue2", BLUE, 2, "10.71.0.12", second_host),
+               port("p-green", GREEN, 3, "10.72.0.11"),
                port("p-rb", BLUE, 4, "10.71.0.1", owner="network:router_interface", device="r"),
                port("p-rg", GREEN, 5, "10.72.0.1", owner="network:router_interface", device="r"),
                port("p-rx", OUTSIDE, 6, "198.51.100.10", owner="network:router_gateway", device="r"),
@@ -84,7 +85,8 @@ def eventually(true: Callable[[], object], what: str) -> None:
 
 
 class Guest:
-    """A namespace with a card in the integration bridge: what a virtual machine is to the network. `inside` is the host's namespace, if any."""
+    """A namespace with a card in the integration bridge: what a virtual machine is to the network. `inside` is the host's namespace, if
+    any."""
 
     def __init__(self, port: Port, binding: dict[str, dict[str, str]], gateway: str, inside: str | None = None,
                  prefix: str = TAG) -> None:
@@ -199,7 +201,8 @@ def traces_on_host() -> dict[str, str]:
     """What a host must look like again when its network was stopped."""
     return {
         "links": "\n".join(sorted(link["ifname"] for link in json.decode(command("ip", "-j", "link")))),
-        "namespaces": command("ip", "netns", "list"), "tables": command("nft", "list", "ruleset"), "addresses": command("ip", "-br", "-4", "address"),
+        "namespaces": command("ip", "netns", "list"), "tables": command("nft", "list", "ruleset"),
+        "addresses": command("ip", "-br", "-4", "address"),
         "forwarding": Path("/proc/sys/net/ipv4/ip_forward").read_text()}
 
 
@@ -350,6 +353,41 @@ def test_traffic_goes_on_while_the_controller_is_away(control: Ovn, host: OvnHos
     eventually(lambda: host.health() is None, "healthy again")
 
 
+def test_killed_vswitchd_is_told_and_repaired(control: Ovn, host: OvnHost, guests: dict[str, Guest]) -> None:
+    control.apply(topology(PING))
+    kill(host.directory, "vswitchd")
+    eventually(lambda: "vswitchd" in (host.health() or ""), "health tells")
+    host.start(control.facts())
+    eventually(lambda: guests["p-blue"].pings("10.71.0.12"), "between guests")
+    eventually(lambda: succeeds("ping", "-c", "1", "-W", "1", FLOATING), "from the host")
+
+
+def test_version_6_guests_configure_themselves(control: Ovn, guests: dict[str, Guest]) -> None:
+    desired, blue = topology(PING), guests["p-blue"]
+    six = Subnet(id="six", network_id=BLUE, cidr="fd00:71::/64", gateway_ip="fd00:71::1", dhcp=True, ipv6_mode="slaac")
+    own = {"p-blue": "fd00:71::f816:3eff:feaa:1", "p-rb": "fd00:71::1"}
+    ports = [replace(port, fixed_ips=[*port.fixed_ips, FixedIp("six", own[port.id])]) if port.id in own else port for port in desired.ports]
+    out = SecurityGroupRule(id="out6", security_group_id="g", direction="egress", ethertype="IPv6")
+    control.apply(replace(desired, subnets=[*desired.subnets, six], ports=ports, rules=[*desired.rules, out]))
+    blue.run("ip", "link", "set", "eth0", "down")
+    blue.run("ip", "link", "set", "eth0", "up")
+    eventually(lambda: own["p-blue"] in blue.run("ip", "-6", "address", "show", "dev", "eth0"), "the router announces the prefix")
+    eventually(lambda: blue.pings(own["p-rb"]), "the router answers")
+    blue.run("ip", "route", "add", "default", "via", "10.71.0.1")
+
+
+def test_an_unplugged_port_goes_down(control: Ovn, host: OvnHost, guests: dict[str, Guest], ups: dict[str, bool]) -> None:
+    control.apply(topology(PING))
+    eventually(lambda: ups["p-green"], "up")
+    host.switch.vsctl("del-port", guests["p-green"].card)
+    eventually(lambda: not ups["p-green"] and not control.up()["p-green"], "down")
+    verdict = control.explain(guests["p-blue"].port, "10.72.0.11", "icmp", None)
+    assert not verdict.passes and "no host serves" in verdict.reason
+    host.switch.vsctl("add-port", host.switch.integration, guests["p-green"].card, "--",
+                      "set", "Interface", guests["p-green"].card, "external_ids:iface-id=p-green")
+    eventually(lambda: ups["p-green"], "up again")
+
+
 def test_a_new_control_process_adopts_what_runs(control: Ovn, host: OvnHost, guests: dict[str, Guest]) -> None:
     control.apply(topology(PING))
     before = {daemon.name: daemon.pid() for daemon in control._daemons() + host._daemons()}
@@ -396,6 +434,9 @@ def test_a_second_host_joins_and_carries_the_same_network(tmp_path: Path) -> Non
         eventually(lambda: control.up()["p-blue2"], "up on the second host")
         eventually(lambda: guests[0].pings("10.71.0.12"), "from host to host")
         eventually(lambda: guests[1].pings(gateway), "out by the first host's gateway")
+        kill(one.directory, "vswitchd")
+        one.start(control.facts())
+        eventually(lambda: guests[0].pings("10.71.0.12"), "from host to host again")
     finally:
         for guest in guests: guest.remove()
         in_second(second, tmp_path, tag, "stop()")
@@ -413,11 +454,12 @@ def in_second(namespace: str, directory: Path, tag: str, call: str) -> None:
     code = textwrap.dedent(f"""
         import json, pathlib, sys
         from pilvi.network.drivers.ovn.host import OvnHost
-        host = OvnHost(pathlib.Path(sys.argv[1], "two"), host="two", external_cidr=None, external_gateway=None, tag={tag!r}, tunnel_ip={UNDERLAY[1]!r})
+        host = OvnHost(pathlib.Path(sys.argv[1], "two"), host="two", external_cidr=None, external_gateway=None, tag={tag!r},
+                       tunnel_ip={UNDERLAY[1]!r})
         host.{call}
     """)
-    done = subprocess.run(["nsenter", f"--net=/run/netns/{namespace}", sys.executable, "-c", code, str(directory)], capture_output=True, text=True,
-                          env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, timeout=120)
+    done = subprocess.run(["nsenter", f"--net=/run/netns/{namespace}", sys.executable, "-c", code, str(directory)],
+                          capture_output=True, text=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, timeout=120)
     assert done.returncode == 0, done.stderr
 
 

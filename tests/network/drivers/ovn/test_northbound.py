@@ -27,13 +27,15 @@ def ovn(tmp_path: Path) -> Iterator[Ovn]:
 
 
 def topology(count: int) -> Topology:
-    ports = [Port(id=f"p{number}", name="", network_id="n", mac=f"fa:16:3e:00:{number // 256:02x}:{number % 256:02x}", device_owner="compute:nova",
-                  device_id=f"d{number}", fixed_ips=[FixedIp("s", f"10.0.{number // 250}.{number % 250 + 2}")], security_group_ids=["g"])
+    ports = [Port(id=f"p{number}", name="", network_id="n", mac=f"fa:16:3e:00:{number // 256:02x}:{number % 256:02x}",
+                  device_owner="compute:nova", device_id=f"d{number}", security_group_ids=["g"],
+                  fixed_ips=[FixedIp("s", f"10.0.{number // 250}.{number % 250 + 2}")])
              for number in range(count)]
     return Topology(
         networks=[Network(id="n", name="n", mtu=1442)], ports=ports, security_groups=[SecurityGroup(id="g", name="g")],
         subnets=[Subnet(id="s", network_id="n", cidr="10.0.0.0/16", gateway_ip="10.0.0.1", dhcp=True)],
-        rules=[SecurityGroupRule(id="rule", security_group_id="g", direction="ingress", ethertype="IPv4", protocol="tcp", port_min=22, port_max=22)])
+        rules=[SecurityGroupRule(
+            id="rule", security_group_id="g", direction="ingress", ethertype="IPv4", protocol="tcp", port_min=22, port_max=22)])
 
 
 def nbctl(ovn: Ovn, *arguments: str) -> str:
@@ -66,9 +68,9 @@ def test_what_a_stranger_changed_is_put_back(ovn: Ovn) -> None:
     ovn.apply(topology(2))
     nbctl(ovn, "lsp-set-addresses", "p0", "unknown", "--", "lsp-del", "p1", "--", "set", "Port_Group", "pg_g", "acls=[]")
     assert sorted(settle(ovn, topology(2))) == [
-        "change addresses of Logical_Switch_Port p0", "create ACL rule", "create Logical_Switch_Port p1", "link acls of Port_Group g: +1 -0",
-        "link dhcpv4_options of Logical_Switch_Port p1: +1 -0", "link ports of Logical_Switch n: +1 -0", "link ports of Port_Group drop: +1 -0",
-        "link ports of Port_Group g: +1 -0"]
+        "change addresses of Logical_Switch_Port p0", "create ACL rule", "create Logical_Switch_Port p1",
+        "link acls of Port_Group g: +1 -0", "link dhcpv4_options of Logical_Switch_Port p1: +1 -0",
+        "link ports of Logical_Switch n: +1 -0", "link ports of Port_Group drop: +1 -0", "link ports of Port_Group g: +1 -0"]
     assert ovn.apply(topology(2)) == []
 
 

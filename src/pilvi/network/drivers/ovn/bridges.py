@@ -43,14 +43,15 @@ class Switch:
 
     def datapath(self) -> str:
         """The datapath of the bridges that exist, else the one this kernel offers: system or netdev."""
-        kind = run(["ovs-vsctl", f"--db={self.remote}", "--no-wait", "--if-exists", "get", "Bridge", self.integration, "datapath_type"]).strip().strip('"')
-        return kind or kernel_datapath()
+        kind = run(["ovs-vsctl", f"--db={self.remote}", "--no-wait", "--if-exists", "get", "Bridge", self.integration, "datapath_type"])
+        return kind.strip().strip('"') or kernel_datapath()
 
     def add_bridge(self, name: str, datapath: str, *options: str) -> None:
         """Make a bridge unless it exists. It has an address of its own choice that stays, so that routers need not learn it again."""
         digest = hashlib.sha256(f"{self.remote} {name}".encode()).digest()
         mac = "02:" + ":".join(f"{byte:02x}" for byte in digest[:5])
-        self.vsctl("--may-exist", "add-br", name, "--", "set", "Bridge", name, f"datapath_type={datapath}", f'other-config:hwaddr="{mac}"', *options)
+        self.vsctl("--may-exist", "add-br", name, "--", "set", "Bridge", name, f"datapath_type={datapath}",
+                   f'other-config:hwaddr="{mac}"', *options)
 
     def free_datapath_name(self) -> None:
         """Give the userspace datapath's own device our name, so that another cloud's vswitchd on this machine can make one.
@@ -58,8 +59,14 @@ class Switch:
         Every vswitchd calls it ovs-netdev and cannot start its bridges while a device of that name exists; it holds the device by its
         descriptor and does not miss the name (tried with Open vSwitch 3.1). Where our bridges are up, the device of that name is ours.
         """
-        if not _exists(self.integration): raise NetworkFailure(f"Open vSwitch could not make the bridge {self.integration} (see vswitchd.log beside its database).")
+        if not _exists(self.integration):
+            raise NetworkFailure(f"Open vSwitch could not make the bridge {self.integration} (vswitchd.log says why).")
         if _exists(SHARED_DEVICE) and not _exists(self.device): run(["ip", "link", "set", SHARED_DEVICE, "name", self.device])
+
+    def remove_leftovers(self) -> None:
+        """Remove the devices that a vswitchd leaves when it is killed (it makes them persistent). Only while it does not run."""
+        for name in (self.device, self.integration, self.external, self.tunnel):
+            if _exists(name): run(["ip", "link", "delete", name])
 
     def interfaces(self) -> dict[str, dict[str, str]]:
         """{interface: its external_ids}"""

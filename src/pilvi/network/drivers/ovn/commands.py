@@ -21,7 +21,7 @@ def run(arguments: Sequence[str], *, environment: Mapping[str, str] | None = Non
             list(arguments), env={**os.environ, "PATH": SEARCH_PATH, **(environment or {})}, input=stdin or "",
             capture_output=True, text=True, timeout=COMMAND_SECONDS)
     except FileNotFoundError as error:
-        raise NetworkFailure(f"The program {arguments[0]} is not installed (packages ovn-central, ovn-host, openvswitch-switch).") from error
+        raise NetworkFailure(f"The program {arguments[0]} is missing (packages ovn-central, ovn-host, openvswitch-switch).") from error
     except subprocess.TimeoutExpired as error:
         raise NetworkFailure(f"{arguments[0]} gave no answer within {COMMAND_SECONDS:.0f} s: {' '.join(arguments)}") from error
     if done.returncode:

@@ -4,6 +4,7 @@ Unprivileged. Hosts join at the southbound database: over its unix socket on thi
 """
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from pilvi.network.drivers.ovn.daemons import Daemon, create_database, missing
 from pilvi.network.drivers.ovn.desired import desired_rows
 from pilvi.network.drivers.ovn.lookup import Lookup
 from pilvi.network.drivers.ovn.northbound import SCHEMA_PATH, Northbound
+from pilvi.network.drivers.ovn.replica import Moved
 from pilvi.network.drivers.ovn.rows import describe, plan
 from pilvi.network.drivers.ovn.southbound import Chassis, Southbound
 from pilvi.network.drivers.ovn.trace import Question, explain
@@ -24,6 +26,9 @@ from pilvi.network.drivers.ovn.trace import Question, explain
 SOUTHBOUND_SCHEMA_PATH = "/usr/share/ovn/ovn-sb.ovsschema"
 PHYSICAL_NETWORK = "external"
 """The one provider network of a host: its bridge to the outside."""
+
+ATTEMPTS = 5
+"""How often a change is planned again when its database restarts or changes under it."""
 
 log = logging.getLogger(__name__)
 
@@ -61,15 +66,9 @@ class Ovn:
     def apply(self, topology: Topology) -> list[str]:
         """Make the northbound equal the topology; a line for each row changed. Nothing is written when nothing differs."""
         with self._lock:
-            northbound, gateways = self._nb, self._sb.gateways()
-            seen = northbound.changes
-            if self._applied == (topology, gateways, seen): return []
-            self._lookup = Lookup(topology, self.cloud_id)
-            actions = plan(desired_rows(topology, self.cloud_id, gateways), northbound.rows())
-            if actions:
-                northbound.execute(actions)
-            self._applied = (topology, gateways, northbound.changes if actions else seen)
-            return [describe(action) for action in actions]
+            for _ in range(ATTEMPTS - 1):
+                with contextlib.suppress(Moved): return self._apply(topology)
+            return self._apply(topology)
 
     def up(self) -> dict[str, bool]:
         """Of every port: does its host serve it?"""
@@ -89,7 +88,8 @@ class Ovn:
 
     def facts(self) -> dict[str, Any]:
         """What a host needs to join: the southbound database, keys for it when it is not on this machine, tunnels, physical networks."""
-        found: dict[str, Any] = {"driver": "ovn", "southbound": self._socket("sb"), "tunnel": "geneve", "physical_network": PHYSICAL_NETWORK}
+        found: dict[str, Any] = {
+            "driver": "ovn", "southbound": self._socket("sb"), "tunnel": "geneve", "physical_network": PHYSICAL_NETWORK}
         if self.listen: found |= {"southbound": f"ssl:{self.listen}", "tls": keys.for_hosts(self.directory)}
         return found
 
@@ -112,6 +112,17 @@ class Ovn:
                 if half: half.replica.close()
             self._northbound = self._southbound = self._applied = None
 
+    def _apply(self, topology: Topology) -> list[str]:
+        northbound, gateways = self._nb, self._sb.gateways()
+        seen = northbound.changes
+        if northbound.replica.connected() and self._applied == (topology, gateways, seen): return []
+        self._lookup = Lookup(topology, self.cloud_id)
+        actions = plan(desired_rows(topology, self.cloud_id, gateways), northbound.rows())
+        if actions: northbound.execute(actions)
+        # Remembered only after a look that found nothing to do: while we wrote, a stranger may have written too.
+        self._applied = None if actions else (topology, gateways, seen)
+        return [describe(action) for action in actions]
+
     def _daemons(self) -> list[Daemon]:
         def server(name: str, *more: str) -> Daemon:
             return Daemon(name, self.directory, (
@@ -121,8 +132,9 @@ class Ovn:
         if self.listen:
             ip, _, number = self.listen.rpartition(":")
             remote = [f"--remote=pssl:{number}:{ip}", *keys.options(self.directory)]
-        return [server("nb"), server("sb", *remote), Daemon("northd", self.directory, (
-            "ovn-northd", f"--unixctl={self.directory}/northd.ctl", f"--ovnnb-db={self._socket('nb')}", f"--ovnsb-db={self._socket('sb')}"))]
+        northd = (
+            "ovn-northd", f"--unixctl={self.directory}/northd.ctl", f"--ovnnb-db={self._socket('nb')}", f"--ovnsb-db={self._socket('sb')}")
+        return [server("nb"), server("sb", *remote), Daemon("northd", self.directory, northd)]
 
     def _socket(self, name: str) -> str:
         return f"unix:{self.directory}/{name}.sock"

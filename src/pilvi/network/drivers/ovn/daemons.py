@@ -41,7 +41,8 @@ class Daemon:
         return pid if state != "Z" and f"--pidfile={self.pid_path}" in command else None
 
     def start(self) -> bool:
-        """Start it unless it runs with this command line (then it is adopted); returns whether it was started. It serves when this returns."""
+        """Start it unless it runs with this command line (then it is adopted); returns whether it was started. It serves when this
+        returns."""
         command = [*self.arguments, "--detach", "--no-chdir", f"--pidfile={self.pid_path}", f"--log-file={self.directory / self.name}.log",
                    "-vconsole:off", "-vsyslog:off"]
         if (pid := self.pid()) is not None:

@@ -15,8 +15,9 @@ LEASE_SECONDS = 43200
 
 OPTION_NAMES = {
     "mtu": "mtu", "26": "mtu", "router": "router", "3": "router", "netmask": "netmask", "dns-server": "dns_server", "6": "dns_server",
-    "ntp-server": "ntp_server", "42": "ntp_server", "domain-name": "domain_name", "15": "domain_name", "hostname": "hostname", "12": "hostname",
-    "tftp-server": "tftp_server", "66": "tftp_server", "server-ip-address": "tftp_server_address", "150": "tftp_server_address",
+    "ntp-server": "ntp_server", "42": "ntp_server", "domain-name": "domain_name", "15": "domain_name",
+    "hostname": "hostname", "12": "hostname", "tftp-server": "tftp_server", "66": "tftp_server",
+    "server-ip-address": "tftp_server_address", "150": "tftp_server_address",
     "bootfile-name": "bootfile_name", "67": "bootfile_name", "lease-time": "lease_time", "51": "lease_time", "T1": "T1", "T2": "T2",
     "domain-search": "domain_search_list", "119": "domain_search_list", "classless-static-route": "classless_static_route",
     "121": "classless_static_route",

@@ -1,8 +1,8 @@
-"""Port_Group and ACL rows: a port group for each security group, an ACL for each rule, and a last group that drops what no rule let through.
+"""Port_Group and ACL rows: a port group for each security group, an ACL for each rule, and a last group that drops what no rule let
+through.
 
-Source: Networking API v2.0, "Security group rules"; ovn-nb(5), "ACL". Rules only ever allow, so their order does not matter.
-OVN keeps the addresses of a port group's ports in an address set of its own, which is what a remote group refers to.
-"""
+Source: Networking API v2.0, "Security group rules"; ovn-nb(5), "ACL". Rules only ever allow, so their order does not matter. OVN keeps the
+addresses of a port group's ports in an address set of its own, which is what a remote group refers to. """
 from __future__ import annotations
 
 from collections import defaultdict
@@ -17,8 +17,8 @@ DROP_KEY = "drop"
 
 PROTOCOL_NUMBERS = {
     "ah": 51, "dccp": 33, "egp": 8, "esp": 50, "gre": 47, "hopopt": 0, "icmp": 1, "icmpv6": 58, "igmp": 2, "ip": 0, "ipip": 4,
-    "ipv6-encap": 41, "ipv6-frag": 44, "ipv6-icmp": 58, "ipv6-nonxt": 59, "ipv6-opts": 60, "ipv6-route": 43, "ospf": 89, "pgm": 113, "rsvp": 46,
-    "sctp": 132, "tcp": 6, "udp": 17, "udplite": 136, "vrrp": 112,
+    "ipv6-encap": 41, "ipv6-frag": 44, "ipv6-icmp": 58, "ipv6-nonxt": 59, "ipv6-opts": 60, "ipv6-route": 43, "ospf": 89, "pgm": 113,
+    "rsvp": 46, "sctp": 132, "tcp": 6, "udp": 17, "udplite": 136, "vrrp": 112,
 }
 """The names that the Networking API knows."""
 

@@ -1,4 +1,5 @@
-"""The host half: Open vSwitch and ovn-controller in a directory of this cloud, the bridges, the way out, and the metadata ports. As root."""
+"""The host half: Open vSwitch and ovn-controller in a directory of this cloud, the bridges, the way out, and the metadata ports. As
+root."""
 from __future__ import annotations
 
 import contextlib
@@ -21,11 +22,14 @@ SCHEMA_PATH = "/usr/share/openvswitch/vswitch.ovsschema"
 LOOPBACK = "127.0.0.1"
 """Where tunnels of a cloud on one machine end: OVN wants an address, nothing is sent to it."""
 
+TUNNEL_MEMORY = "tunnel.json"
+"""What moved from the network card to the tunnel's bridge."""
+
 
 class OvnHost:
-    """`host` is the name this machine joins by. `external_cidr` and `external_gateway` are the external network's, of which this host is the way
-    out; None: it has none, and other hosts' gateways serve its guests. `tunnel_ip` is this host's address for tunnels when there are several hosts.
-    """
+    """`host` is the name this machine joins by. `external_cidr` and `external_gateway` are the external network's, of which this host is
+    the way out; None: it has none, and other hosts' gateways serve its guests. `tunnel_ip` is this host's address for tunnels when there
+    are several hosts. """
 
     def __init__(self, directory: Path, *, host: str, external_cidr: str | None, external_gateway: str | None, tag: str,
                  tunnel_ip: str | None = None) -> None:
@@ -53,11 +57,12 @@ class OvnHost:
             datapath = self.switch.datapath()
             self.switch.configure(self._settings(facts, datapath))
             with _one_at_a_time():
+                if switchd.pid() is None: self.switch.remove_leftovers()
                 switchd.start()
                 self.switch.add_bridge(self.switch.integration, datapath, "fail_mode=secure", "other-config:disable-in-band=true")
                 if datapath == "netdev": self.switch.free_datapath_name()
             if self.external: self.switch.add_bridge(self.switch.external, datapath)
-            if self.tunnel_ip: tunnel.open_tunnel(self.switch, datapath, self.tunnel_ip, self.directory / "tunnel.json")
+            if self.tunnel_ip: tunnel.open_tunnel(self.switch, datapath, self.tunnel_ip, self.directory / TUNNEL_MEMORY)
             controller.start()
             if self.external: uplink.open_uplink(self.switch.external, self.tag, *self.external)
 
@@ -76,7 +81,8 @@ class OvnHost:
     def health(self) -> str | None:
         """None when well, else a sentence."""
         if sentence := missing(self._daemons()): return sentence
-        if self.external and not uplink.is_open(self.tag): return f"The external network's address translation (nft table pilvi_{self.tag}) is gone."
+        if self.external and not uplink.is_open(self.tag):
+            return f"The external network's address translation (nft table {uplink.TABLE_PREFIX}{self.tag}) is gone."
         state = run(["ovn-appctl", "-t", self._control_socket(), "connection-status"]).strip()
         return None if state == "connected" else f"ovn-controller has no connection to the southbound database: {state}."
 
@@ -95,8 +101,9 @@ class OvnHost:
                     self.switch.remove_all()
             self._metadata.remove_all()
             switchd.stop()
+            self.switch.remove_leftovers()
             database.stop()
-            tunnel.close_tunnel(self.switch, self.directory / "tunnel.json")
+            tunnel.close_tunnel(self.switch, self.directory / TUNNEL_MEMORY)
             uplink.close_uplink(self.tag)
             if self.directory.exists(): shutil.rmtree(self.directory)
 
@@ -132,7 +139,8 @@ class OvnHost:
     def _forget_former_boot(self, database: Daemon) -> None:
         """After a restart of the machine no interface of the old database exists any more: begin with a new one."""
         boot, memory = Path("/proc/sys/kernel/random/boot_id").read_text(), self.directory / "boot_id"
-        if database.pid() is None and (not memory.exists() or memory.read_text() != boot): (self.directory / "conf.db").unlink(missing_ok=True)
+        if database.pid() is None and (not memory.exists() or memory.read_text() != boot):
+            for name in ("conf.db", TUNNEL_MEMORY): (self.directory / name).unlink(missing_ok=True)
         memory.write_text(boot)
 
 

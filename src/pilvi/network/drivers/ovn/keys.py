@@ -1,7 +1,7 @@
-"""Keys for the southbound database when hosts are on other machines: an authority of this cloud, one certificate for the server, one for hosts.
+"""Keys for the southbound database when hosts are on other machines: an authority of this cloud, one certificate for the server, one for
+hosts.
 
-Both ends prove themselves (mutual TLS). All hosts share a certificate: it lets a host in, it does not tell hosts apart.
-"""
+Both ends prove themselves (mutual TLS). All hosts share a certificate: it lets a host in, it does not tell hosts apart. """
 from __future__ import annotations
 
 import datetime
@@ -42,7 +42,8 @@ def for_hosts(directory: Path) -> dict[str, str]:
 def install(directory: Path, tls: dict[str, str]) -> list[str]:
     """Write a host's keys and return the command line options with which ovn-controller uses them."""
     for name, text in tls.items(): _write(directory / f"{name}.pem", text.encode())
-    return [f"--private-key={directory}/private_key.pem", f"--certificate={directory}/certificate.pem", f"--ca-cert={directory}/authority.pem"]
+    return [
+        f"--private-key={directory}/private_key.pem", f"--certificate={directory}/certificate.pem", f"--ca-cert={directory}/authority.pem"]
 
 
 def _certificate(

@@ -8,7 +8,8 @@ from pilvi.network.drivers.interface import FixedIp, Port, Router, Subnet, Topol
 from pilvi.network.drivers.ovn.rows import CLOUD, KEY
 
 ROUTER_GATEWAY = "network:router_gateway"
-ROUTER_OWNERS = frozenset({"network:router_interface", "network:router_interface_distributed", "network:ha_router_replicated_interface", ROUTER_GATEWAY})
+ROUTER_OWNERS = frozenset({
+    "network:router_interface", "network:router_interface_distributed", "network:ha_router_replicated_interface", ROUTER_GATEWAY})
 METADATA_OWNER = "network:distributed"
 FLOATING_IP_OWNER = "network:floatingip"
 METADATA_ADDRESS = "169.254.169.254"
@@ -29,7 +30,8 @@ class Lookup:
         self.metadata_address: dict[str, str] = {}
         """By subnet: the address of its network's metadata port there."""
         for port in self.ports.values():
-            # The port behind a floating IP reserves its address and nothing more: a switch port would answer ARP for it, with the wrong MAC.
+            # The port behind a floating IP reserves its address and nothing more: a switch port would answer ARP for it, with the wrong
+            # MAC.
             if port.device_owner == FLOATING_IP_OWNER: continue
             self.ports_by_network[port.network_id].append(port)
             if port.device_owner == METADATA_OWNER:

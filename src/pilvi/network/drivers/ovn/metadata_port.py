@@ -1,7 +1,7 @@
-"""The place on a host where 169.254.169.254 of a network is: a namespace with a veth into the integration bridge, bound as the metadata port.
+"""The place on a host where 169.254.169.254 of a network is: a namespace with a veth into the integration bridge, bound as the metadata
+port.
 
-OVN delivers packets for that port (a localport) on the host they come from, so that every host serves its own guests.
-"""
+OVN delivers packets for that port (a localport) on the host they come from, so that every host serves its own guests. """
 from __future__ import annotations
 
 from pathlib import Path
@@ -58,7 +58,8 @@ class MetadataPorts:
 
     def networks(self) -> set[str]:
         """The networks that have one here."""
-        return {ids[NETWORK_ID] for ids in self.switch.interfaces().values() if NETWORK_ID in ids and _path(self._namespace(ids[NETWORK_ID])).exists()}
+        known = {ids[NETWORK_ID] for ids in self.switch.interfaces().values() if NETWORK_ID in ids}
+        return {network_id for network_id in known if _path(self._namespace(network_id)).exists()}
 
     def _addresses(self, port: Port, subnets: list[Subnet]) -> set[str]:
         prefixes = {subnet.id: subnet.cidr.partition("/")[2] for subnet in subnets}

@@ -7,8 +7,7 @@ from uuid import UUID
 
 from ovs.db import idl  # type: ignore[import-untyped]
 
-from pilvi.network.drivers.interface import NetworkFailure
-from pilvi.network.drivers.ovn.replica import Replica, commit
+from pilvi.network.drivers.ovn.replica import Moved, Replica, commit
 from pilvi.network.drivers.ovn.rows import CLOUD, COLUMNS, KEY, REFERENCES, Action, Delete, Insert, Link, Name, Row, Rows, Update, Value
 
 SCHEMA_PATH = "/usr/share/ovn/ovn-nb.ovsschema"
@@ -25,7 +24,9 @@ class Northbound:
         self.changes = 0
         """Rises with every change of a column that is ours, whoever made it."""
         self._port_changed = port_changed
-        self._up: dict[str, bool] = {}
+        self._ports: dict[UUID, tuple[str, bool]] = {}
+        self._uuids: dict[Name, UUID] = {}
+        """As of the last `rows`."""
         self._read: dict[UUID, tuple[Row, dict[str, list[UUID]]]] = {}
         columns = {table: [*names, *REFERENCES.get(table, ())] for table, names in COLUMNS.items()}
         columns["Logical_Switch_Port"].append("up")
@@ -38,12 +39,12 @@ class Northbound:
     def up(self) -> dict[str, bool]:
         """{port id: whether a host serves it}"""
         def read(database: Any) -> dict[str, bool]:
-            rows = database.tables["Logical_Switch_Port"].rows.values()
-            return {row.external_ids[KEY]: row.up == [True] for row in rows if self._is_port(row)}
+            rows = database.tables["Logical_Switch_Port"].rows
+            return {port_id: up for uuid, (port_id, up) in self._ports.items() if uuid in rows}
         return self.replica.call(read)
 
     def execute(self, actions: Sequence[Action]) -> None:
-        """Do all of it or nothing; NetworkFailure when the database refuses."""
+        """Do all of it or nothing, to the rows that `rows` told last; NetworkFailure when the database refuses, Moved when they moved."""
         self.replica.call(lambda database: self._execute(database, actions))
 
     def key_of(self, table: str, prefix: str) -> str | None:
@@ -60,16 +61,16 @@ class Northbound:
             self._read.pop(row.uuid, None)
             self.changes += 1
         if row._table.name != "Logical_Switch_Port" or not self._is_port(row): return
-        port_id = row.external_ids[KEY]
         if event == idl.ROW_DELETE:
-            self._up.pop(port_id, None)
+            self._ports.pop(row.uuid, None)
             return
-        up, was = row.up == [True], self._up.get(port_id, False)
-        self._up[port_id] = up
+        port_id, up = row.external_ids[KEY], row.up == [True]
+        was = self._ports.get(row.uuid, (port_id, False))[1]
+        self._ports[row.uuid] = port_id, up
         if up != was: self._port_changed(port_id, up)
 
     def _is_port(self, row: Any) -> bool:
-        return row.external_ids.get(CLOUD) == self.cloud_id and row.type != "localnet"
+        return bool(row.external_ids.get(CLOUD) == self.cloud_id and row.type != "localnet")
 
     def _rows(self, database: Any) -> Rows:
         names: dict[UUID, str] = {}
@@ -83,6 +84,7 @@ class Northbound:
                 if ids.get(CLOUD) != self.cloud_id: continue
                 names[uuid] = ids.get(KEY, "")
                 mine.append(((table, names[uuid]), *read))
+        self._uuids = {(row[0][0], key): uuid for row, (uuid, key) in zip(mine, names.items(), strict=True)}
         return {name: Row(row.values, {
             column: keys for column, uuids in references.items() if (keys := frozenset(names[uuid] for uuid in uuids if uuid in names))})
             if references else row for name, row, references in mine}
@@ -93,35 +95,36 @@ class Northbound:
 
     def _execute(self, database: Any, actions: Sequence[Action]) -> None:
         transaction = idl.Transaction(database)
-        found: dict[Name, Any] = {}
-        for table in COLUMNS:
-            for row in database.tables[table].rows.values():
-                ids = row.external_ids
-                if ids.get(CLOUD) == self.cloud_id: found[table, ids.get(KEY, "")] = row
+        inserted: dict[Name, Any] = {}
+
+        def find(name: Name) -> Any:
+            return inserted[name] if name in inserted else database.tables[name[0]].rows[self._uuids[name]]
         try:
-            for action in actions: _do(database, transaction, found, action)
-        except KeyError as error:
+            for action in actions:
+                if isinstance(action, Insert): inserted[action.table, action.key] = transaction.insert(database.tables[action.table])
+                _do(find, action)
+        except Exception as error:
+            # A transaction that is neither committed nor aborted would block all later ones.
             transaction.abort()
-            raise NetworkFailure(f"The northbound database changed meanwhile: {error.args[0]} is gone. Try again.") from error
+            if not isinstance(error, KeyError): raise
+            raise Moved(f"The northbound database changed meanwhile: {error.args[0]} is gone.") from error
         commit(database, transaction)
 
 
-def _do(database: Any, transaction: Any, found: dict[Name, Any], action: Action) -> None:
-    if isinstance(action, Insert):
-        found[action.table, action.key] = transaction.insert(database.tables[action.table])
-    row = found[action.table, action.key]
-    if isinstance(action, Insert | Update):
-        for column, value in action.values.items(): setattr(row, column, list(value) if isinstance(value, tuple) else value)
-    elif isinstance(action, Delete):
-        row.delete()
-    elif isinstance(action, Link):
-        table = REFERENCES[action.table][action.column]
-        # Of a row that is not there yet, the package sends whole columns only.
-        if (action.table, action.column) in SINGLE or row._data is None:
-            setattr(row, action.column, [found[table, key] for key in action.add])
-            return
-        for key in action.add: row.addvalue(action.column, found[table, key])
-        for key in action.remove: row.delvalue(action.column, found[table, key])
+def _do(find: Callable[[Name], Any], action: Action) -> None:
+    row = find((action.table, action.key))
+    match action:
+        case Insert() | Update():
+            for column, value in action.values.items(): setattr(row, column, list(value) if isinstance(value, tuple) else value)
+        case Delete(): row.delete()
+        case Link():
+            table = REFERENCES[action.table][action.column]
+            # Of a row that is not there yet, the package sends whole columns only.
+            if (action.table, action.column) in SINGLE or row._data is None:
+                setattr(row, action.column, [find((table, key)) for key in action.add])
+                return
+            for key in action.add: row.addvalue(action.column, find((table, key)))
+            for key in action.remove: row.delvalue(action.column, find((table, key)))
 
 
 def _value(row: Any, column: str) -> Any:
@@ -129,4 +132,4 @@ def _value(row: Any, column: str) -> Any:
 
 
 def _canonical(value: Any) -> Value:
-    return tuple(value) if isinstance(value, list) else value  # type: ignore[no-any-return]
+    return tuple(value) if isinstance(value, list) else value

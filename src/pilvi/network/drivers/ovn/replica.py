@@ -20,9 +20,15 @@ from ovs.db import idl  # type: ignore[import-untyped]
 
 from pilvi.network.drivers.interface import NetworkFailure
 
-ANSWER_SECONDS = 60.0
+ANSWER_SECONDS = 30.0
+RECONNECT_MILLISECONDS = 1000
+"""Its servers are on this machine: no need to be patient."""
 T = TypeVar("T")
 log = logging.getLogger(__name__)
+
+
+class Moved(NetworkFailure):
+    """The database moved on, or away, under a change; look at it again and try again."""
 
 
 class _Copy(idl.Idl):  # type: ignore[misc]
@@ -37,23 +43,24 @@ class _Copy(idl.Idl):  # type: ignore[misc]
 
 
 class Replica:
-    """`changed(event, row, old values)` is called in the replica's thread for each row that was created, updated or deleted; it must be quick."""
+    """`changed(event, row, old values)` is called in the replica's thread for each row that was created, updated or deleted; it must be
+    quick."""
 
-    def __init__(self, name: str, remote: str, schema_path: str, columns: Mapping[str, Sequence[str]], changed: Callable[[str, Any, Any], None]) -> None:
+    def __init__(self, name: str, remote: str, schema_path: str, columns: Mapping[str, Sequence[str]],
+                 changed: Callable[[str, Any, Any], None]) -> None:
         helper = idl.SchemaHelper(schema_path)
         for table, names in columns.items(): helper.register_columns(table, list(names))
         self._idl = _Copy(remote, helper, changed)
+        self._idl._session.reconnect.set_backoff(RECONNECT_MILLISECONDS, RECONNECT_MILLISECONDS)
         self._requests: deque[tuple[Future[Any], Callable[[Any], Any]]] = deque()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._closing = False
-        self._synced = threading.Event()
         self._name = name
         self._thread = threading.Thread(target=self._serve, name=f"ovsdb-{name}", daemon=True)
         self._thread.start()
 
     def call(self, function: Callable[[Any], T]) -> T:
-        """Run `function(idl)` in the replica's thread once the copy is complete, and return its result."""
-        if not self._synced.wait(ANSWER_SECONDS): raise NetworkFailure(f"The {self._name} database of OVN does not answer.")
+        """Run `function(idl)` in the replica's thread, once the copy is complete and its server there, and return its result."""
         future: Future[T] = Future()
         self._requests.append((future, function))
         self._wake()
@@ -65,7 +72,8 @@ class Replica:
 
     def connected(self) -> bool:
         """Whether the copy is complete and its server there."""
-        return self._synced.is_set() and bool(self._idl._session.is_connected())
+        session = self._idl._session
+        return bool(session.is_connected() and self._idl.state == idl.Idl.IDL_S_MONITORING and self._idl._last_seqno == session.get_seqno())
 
     def close(self) -> None:
         """End the thread and the connection."""
@@ -90,8 +98,7 @@ class Replica:
 
     def _turn(self) -> None:
         self._idl.run()
-        if self._idl.has_ever_connected(): self._synced.set()
-        while self._requests:
+        while self._requests and self.connected():
             future, function = self._requests.popleft()
             if not future.set_running_or_notify_cancel(): continue
             try:
@@ -106,19 +113,20 @@ class Replica:
 
 
 def commit(database: Any, transaction: Any) -> None:
-    """Commit in the replica's thread; NetworkFailure when it is refused or takes too long (then it may still happen: look again)."""
+    """Commit in the replica's thread. NetworkFailure when it is refused; Moved when it could not be sent or was not answered."""
     limit = time.monotonic() + ANSWER_SECONDS
     while True:
         status = transaction.commit()
         if status != idl.Transaction.INCOMPLETE: break
         if time.monotonic() > limit:
             transaction.abort()
-            raise NetworkFailure("The OVN database did not answer a change.")
+            raise Moved("The OVN database did not answer a change.")
         database.run()
         waiter = poller.Poller()
         database.wait(waiter)
         transaction.wait(waiter)
         waiter.timer_wait(1000)
         waiter.block()
+    if status == idl.Transaction.TRY_AGAIN: raise Moved("The OVN database did not take a change.")
     if status not in (idl.Transaction.SUCCESS, idl.Transaction.UNCHANGED):
         raise NetworkFailure(f"The OVN database refused a change: {transaction.get_error() or idl.Transaction.status_to_string(status)}")

@@ -1,8 +1,7 @@
 """Logical_Router rows with their ports, routes and address translation.
 
-Source: ovn-nb(5), "Logical_Router", "NAT". Address translation happens on the host where the gateway port is; with several hosts OVN moves it
-to the next one when that host is silent.
-"""
+Source: ovn-nb(5), "Logical_Router", "NAT". Address translation happens on the host where the gateway port is; with several hosts OVN moves
+it to the next one when that host is silent. """
 from __future__ import annotations
 
 import hashlib
@@ -14,7 +13,8 @@ from pilvi.network.drivers.ovn.rows import Row, Rows, Value
 from pilvi.network.drivers.ovn.switches import router_port_name
 
 NEIGHBOUR_SECONDS = 300
-"""How long a router believes a MAC address it learned; without a limit one that changed on the outside would black-hole traffic for ever."""
+"""How long a router believes a MAC address it learned; without a limit one that changed on the outside would black-hole traffic for
+ever."""
 
 MAX_GATEWAY_HOSTS = 5
 
@@ -31,8 +31,8 @@ def rows(lookup: Lookup, gateways: Mapping[str, Sequence[str]]) -> Rows:
         nats = _translations(lookup, router, ports, gateway)
         for port in ports: found |= _router_port(lookup, port, gateways)
         found |= routes | nats
-        references = {column: frozenset(keys) for column, keys in (
-            ("ports", [port.id for port in ports]), ("static_routes", [key for _, key in routes]), ("nat", [key for _, key in nats])) if keys}
+        columns = {"ports": [port.id for port in ports], "static_routes": [key for _, key in routes], "nat": [key for _, key in nats]}
+        references = {column: frozenset(keys) for column, keys in columns.items() if keys}
         found["Logical_Router", router.id] = Row({
             "name": router.id, "enabled": (router.admin_up,), "external_ids": lookup.mark(router.id, router.name),
             # A router learns neighbours when it asks for them, not from whatever is said on its networks.
@@ -54,7 +54,8 @@ def _router_port(lookup: Lookup, port: Port, gateways: Mapping[str, Sequence[str
         for place, host in enumerate(hosts):
             key = f"{port.id}/{host}"
             found["Gateway_Chassis", key] = Row({
-                "name": f"{router_port_name(port)}_{host}", "chassis_name": host, "priority": len(hosts) - place, "external_ids": lookup.mark(key)})
+                "name": f"{router_port_name(port)}_{host}", "chassis_name": host, "priority": len(hosts) - place,
+                "external_ids": lookup.mark(key)})
     values: dict[str, Value] = {
         "name": router_port_name(port), "mac": port.mac, "enabled": (port.admin_up,),
         "networks": tuple(sorted(filter(None, map(lookup.with_prefix, port.fixed_ips)))),

@@ -1,9 +1,8 @@
 """Rows of the northbound database as plain values, and the pure comparison that says what must change.
 
-A row of ours carries the cloud's id and a key of ours in external_ids; together with the table they are its name. Rows without the cloud's id
-belong to others: they are neither compared nor changed, and stay where another's row hangs on one of ours.
-No revision number is kept beside them: every column is compared with what the topology asks for, which finds a stranger's change as well.
-"""
+A row of ours carries the cloud's id and a key of ours in external_ids; together with the table they are its name. Rows without the cloud's
+id belong to others: they are neither compared nor changed, and stay where another's row hangs on one of ours. No revision number is kept
+beside them: every column is compared with what the topology asks for, which finds a stranger's change as well. """
 from __future__ import annotations
 
 from collections.abc import Mapping

@@ -62,7 +62,8 @@ def explain(question: Question, lookup: Lookup, northbound: Northbound, director
     if arrived is None:
         return Verdict(passes=False, reason=_refusal(question, steps[-1], trace, lookup), trace=trace)
     if arrived in lookup.ports and lookup.ports[arrived].device_owner != METADATA_OWNER and not northbound.up().get(arrived):
-        return Verdict(passes=False, reason=f"It would reach port {arrived}, but no host serves that port now.", rule_id=rule_id, trace=trace)
+        reason = f"It would reach port {arrived}, but no host serves that port now."
+        return Verdict(passes=False, reason=reason, rule_id=rule_id, trace=trace)
     target = f"port {arrived}" if arrived in lookup.ports else f"the outside through network {_network_name(steps[-1], lookup)}"
     why = f"security group rule {rule_id} lets {question.what} pass" if rule_id else "no security group stands in its way"
     return Verdict(passes=True, reason=f"It reaches {target}: {why}.", rule_id=rule_id, trace=trace)
@@ -96,8 +97,8 @@ def _microflow(question: Question, lookup: Lookup) -> str | Verdict:
     mac = _next_hop_mac(question, destination, lookup)
     if isinstance(mac, Verdict): return mac
     ip = f"ip{destination.version}"
-    parts = [f'inport == "{port.id}"', f"eth.src == {port.mac}", f"eth.dst == {mac}", f"{ip}.src == {sources[0]}", f"{ip}.dst == {destination}",
-             "ip.ttl == 64"]
+    parts = [f'inport == "{port.id}"', f"eth.src == {port.mac}", f"eth.dst == {mac}", f"{ip}.src == {sources[0]}",
+             f"{ip}.dst == {destination}", "ip.ttl == 64"]
     if number in WITH_PORTS:
         parts.append(f"{WITH_PORTS[number]}.dst == {question.port or 0}")
     elif number in (1, 58):
@@ -128,8 +129,8 @@ def _next_hop_mac(question: Question, destination: ipaddress.IPv4Address | ipadd
         for address, mac in neighbour.allowed_address_pairs:
             if address.partition("/")[0] == hop: return mac
     network = lookup.networks[port.network_id]
-    if hop == str(destination): return Verdict(passes=False, reason=f"No port of network {network.name} ({network.id}) has the address {destination}.")
-    return Verdict(passes=False, reason=f"No router or port of network {network.name} ({network.id}) has the next hop's address {hop}.")
+    what = "address" if hop == str(destination) else "next hop's address"
+    return Verdict(passes=False, reason=f"No port of network {network.name} ({network.id}) has the {what} {hop}.")
 
 
 def _arrival(trace: str, lookup: Lookup) -> str | None:
@@ -148,20 +149,25 @@ def _rule(step: Step, lookup: Lookup, northbound: Northbound, directory: str) ->
 
 
 def _refusal(question: Question, last: Step, trace: str, lookup: Lookup) -> str:
-    place = last.datapath
+    router = _router_name(last.datapath, lookup)
     if NEIGHBOUR_UNKNOWN in trace: return f"The last router on the way finds no port with the address {question.destination}."
     match last.stage:
-        case "ls_in_acl": return f"No egress rule of the security groups of port {question.source.id} lets {question.what} to {question.destination} pass."
+        case "ls_in_acl":
+            source = question.source.id
+            return f"No egress rule of the security groups of port {source} lets {question.what} to {question.destination} pass."
         case "ls_out_acl":
             receiver = re.search(r'outport="([^"]*)"\)\n-+\n(?!.*outport=")', trace, re.DOTALL)
             name = receiver[1] if receiver else "the receiver"
             return f"No ingress rule of the security groups of port {name} lets {question.what} from port {question.source.id} pass."
         case "ls_in_check_port_sec" | "ls_in_apply_port_sec":
             return f"Port {question.source.id} is switched off, or may not send from this address (port security)."
-        case "ls_out_check_port_sec" | "ls_out_apply_port_sec": return "The receiving port is switched off, or may not receive for this address (port security)."
-        case "lr_in_ip_routing" | "lr_in_ip_routing_pre": return f"Router {_router_name(place, lookup)} has no route to {question.destination}."
-        case "lr_in_admission" | "lr_in_ip_input": return f"Router {_router_name(place, lookup)} does not take the packet: it is switched off or has no gateway host."
-    return f"It is dropped at {last.stage} of {place}: {last.match}."
+        case "ls_out_check_port_sec" | "ls_out_apply_port_sec":
+            return "The receiving port is switched off, or may not receive for this address (port security)."
+        case "lr_in_ip_routing" | "lr_in_ip_routing_pre":
+            return f"Router {router} has no route to {question.destination}."
+        case "lr_in_admission" | "lr_in_ip_input":
+            return f"Router {router} does not take the packet: it is switched off or has no gateway host."
+    return f"It is dropped at {last.stage} of {last.datapath}: {last.match}."
 
 
 def _router_name(router_id: str, lookup: Lookup) -> str:

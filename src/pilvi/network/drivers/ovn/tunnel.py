@@ -1,8 +1,7 @@
 """The address that tunnels between hosts end at.
 
-The kernel's datapath uses the host's own interfaces. The userspace datapath sends tunnel packets only through a bridge of its own that has the
-network card as a port; the card's addresses and routes move to that bridge, and back when it is removed.
-"""
+The kernel's datapath uses the host's own interfaces. The userspace datapath sends tunnel packets only through a bridge of its own that has
+the network card as a port; the card's addresses and routes move to that bridge, and back when it is removed. """
 from __future__ import annotations
 
 import json
@@ -26,15 +25,18 @@ def interface_of(address: str) -> str:
 def open_tunnel(switch: Switch, datapath: str, address: str, memory: Path) -> None:
     """Make the tunnel address usable by that datapath. What moved is written to `memory` first, to be put back after a crash too."""
     if datapath != "netdev": return
-    device = interface_of(address)
-    if device != switch.tunnel:
+    # With memory, everything moved before; the bridge and its address go when vswitchd ends, so move it again.
+    if not memory.exists():
+        device = interface_of(address)
         memory.write_text(json.dumps({
             "device": device, "addresses": json.loads(run(["ip", "-j", "-4", "address", "show", "dev", device]))[0]["addr_info"],
             "routes": json.loads(run(["ip", "-j", "-4", "route", "show", "dev", device]))}))
-        switch.add_bridge(switch.tunnel, datapath)
-        run(["ethtool", "-K", device, "tx", "off"])
-        switch.vsctl("--may-exist", "add-port", switch.tunnel, device)
-    _move(json.loads(memory.read_text()), switch.tunnel)
+    remembered = json.loads(memory.read_text())
+    switch.add_bridge(switch.tunnel, datapath)
+    # The userspace datapath takes a packet as it is: a checksum left to the card's hardware would stay wrong.
+    run(["ethtool", "-K", remembered["device"], "tx", "off"])
+    switch.vsctl("--may-exist", "add-port", switch.tunnel, remembered["device"])
+    _move(remembered, switch.tunnel)
 
 
 def close_tunnel(switch: Switch, memory: Path) -> None:
