@@ -23,7 +23,7 @@ NO_TESTS = 5
 
 CHECKS: dict[str, list[str]] = {
     "style": [PYTHON, "-m", "ruff", "check", ".", "pilvi", "tools/lock"],
-    "types": [PYTHON, "-m", "mypy", "--strict"],
+    "types": [PYTHON, "-m", "mypy", "--strict", "src/pilvi", "tools"],
     "layout": [PYTHON, "tools/check_layout.py"],
 }
 SUITES: dict[str, list[str]] = {
