@@ -24,7 +24,8 @@ GOOD = {
     "compute/sshkeys.py": "import cryptography\nfrom pilvi.compute import errors",
     "compute/resources/__init__.py": "",
     "compute/resources/server.py": "from sqlalchemy.orm import Mapped\nfrom pilvi.compute import errors, sshkeys\n"
-                                   "from pilvi.network import client\nfrom pilvi.core.http.routes import Route\nROUTES = [Route('/a', 'GET', print, 'reader'), "
+                                   "from pilvi.network import client\nfrom pilvi.core.http.routes import Route\n"
+                                   "ROUTES = [Route('/a', 'GET', print, 'reader'), "
                                    "Route('/b', 'GET', print, policy='reader')]",
     "compute/server/__init__.py": "", "compute/server/states.py": "",
     "compute/server/boot.py": "from pilvi.compute.resources.server import ROUTES\nfrom pilvi.network import client",
