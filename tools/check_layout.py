@@ -165,7 +165,7 @@ def check_statements(path: str, tree: ast.Module) -> Iterator[Problem]:
                 yield Problem(path, node.lineno, "function-import", "imports stand at the top of the module")
             if isinstance(node, ast.ImportFrom) and (node.level or node.names[0].name == "*"):
                 yield Problem(path, node.lineno, "import-form", "imports are absolute and by name")
-        elif isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign) and path not in STATE_WRITERS:
+        elif isinstance(node, ast.Assign | ast.AnnAssign) and path not in STATE_WRITERS:
             for target in ast.walk(ast.Tuple(node.targets if isinstance(node, ast.Assign) else [node.target])):
                 if (isinstance(target, ast.Attribute) and target.attr in {"state", "busy"} and isinstance(target.ctx, ast.Store)
                         and not (isinstance(target.value, ast.Name) and target.value.id == "self")):
