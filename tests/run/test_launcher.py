@@ -34,7 +34,7 @@ def checkout(tmp_path: Path) -> Path:
     folder = tmp_path / "checkout"
     (folder / "src" / "pilvi" / "run").mkdir(parents=True)
     shutil.copy(ROOT / "pilvi", folder)
-    for name in ("__init__.py", "run/__init__.py", "run/steps.py", "run/debian.py"):
+    for name in ("__init__.py", "run/__init__.py", "run/steps.py", "run/debian.py", "run/files.py"):
         shutil.copy(ROOT / "src" / "pilvi" / name, folder / "src" / "pilvi" / name)
     (folder / "src" / "pilvi" / "run" / "cli.py").write_text(CLI)
     (folder / "requirements.lock").write_text("# nothing\n")
@@ -81,6 +81,7 @@ def test_all_of_the_environment_is_readable_for_others(checkout: Path) -> None:
         assert path.is_symlink() or path.stat().st_mode & (0o005 if path.is_dir() else 0o004), path
 
 
+@pytest.mark.slow
 def test_changed_sources_and_requirements_are_taken_up(checkout: Path) -> None:
     call(checkout, "x")
     state, cli = checkout.parent / "state", checkout / "src" / "pilvi" / "run" / "cli.py"
@@ -101,6 +102,7 @@ def test_changed_sources_and_requirements_are_taken_up(checkout: Path) -> None:
     assert second.exists() and not first.exists()
 
 
+@pytest.mark.slow
 def test_an_interrupted_build_is_repaired(checkout: Path) -> None:
     call(checkout, "x")
     environment = (checkout.parent / "state" / "env").resolve()

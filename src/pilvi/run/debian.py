@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 
 from pilvi.run import steps
+from pilvi.run.files import write_whole
 
 PACKAGES = {
     "python3-venv": "the environment of the Python packages",
@@ -116,4 +117,4 @@ def remove(state: Path) -> list[str]:
 
 def note(state: Path, names: set[str]) -> None:
     """Writes the record."""
-    steps.write(state / "installed.json", json.dumps({"packages": sorted(names)}, indent=1))
+    write_whole(state / "installed.json", json.dumps({"packages": sorted(names)}, indent=1))

@@ -1,4 +1,4 @@
-"""Steps of an installation: a command run into a log and shown as one line, one installer at a time, files written whole.
+"""Steps of an installation: a command run into a log and shown as one line, one installer at a time.
 
 Used by the launcher before there is an environment, so it needs the standard library only.
 """
@@ -92,9 +92,3 @@ def locked(path: Path) -> Iterator[int]:
         yield handle
     finally:
         os.close(handle)
-
-
-def write(path: Path, text: str) -> None:
-    """Writes a file whole or not at all."""
-    path.with_name(path.name + ".new").write_text(text)
-    os.replace(path.with_name(path.name + ".new"), path)
