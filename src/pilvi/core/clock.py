@@ -1,0 +1,20 @@
+"""Time. Instants are seconds since 1970 (UTC, float); durations are measured on the monotonic clock."""
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+now = time.time
+monotonic = time.monotonic
+
+
+def iso(seconds: float, *, fraction: bool = False, zone: str = "Z") -> str:
+    """The instant as ISO 8601: 2026-11-22T17:00:00Z, with microseconds if `fraction`."""
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f" if fraction else "%Y-%m-%dT%H:%M:%S") + zone
+
+
+def parse(text: str) -> float:
+    """The instant written in ISO 8601 (no zone means UTC). Raises ValueError."""
+    moment = datetime.fromisoformat(text.strip().replace(" ", "+") if "T" in text else text.strip())
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -1,0 +1,103 @@
+"""The manners of one OpenStack API family as a value: envelopes, error bodies, paging, verbs, status codes, time format, link style.
+
+Sources: the API references and, for error bodies and page links, the upstream sources (nova, cinder, neutron, keystone, glance, placement).
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from pilvi.core import clock
+from pilvi.core.errors import Failure
+
+Body = dict[str, Any]
+NOVA_CODES = {400: "badRequest", 401: "unauthorized", 403: "forbidden", 404: "itemNotFound", 405: "badMethod", 406: "notAcceptable",
+              409: "conflictingRequest", 413: "overLimit", 415: "badMediaType", 429: "overLimit", 501: "notImplemented",
+              503: "serviceUnavailable"}
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How one family speaks. `paging`: names of the page links ("links_list", "links_object", "next", "none")."""
+    name: str
+    error: Callable[[Failure, int, str], Body]
+    """(failure, status, request id) → error body"""
+    envelope: bool = True
+    update: str = "PUT"
+    paging: str = "none"
+    admin_sees_all: bool = True
+    """False: an administrator sees other projects' things only with ?all_tenants=1."""
+    detail: bool = False
+    """Lists have a short form at the path and a long one at path/detail."""
+    bulk: bool = False
+    """POST of {"plural": [...]} makes several."""
+    status: dict[str, int] = field(default_factory=dict)
+    time: Callable[[float], str] = clock.iso
+    aliases: dict[str, str] = field(default_factory=dict)
+    """Other names of attributes: {alias: attribute}."""
+    self_links: str | None = None
+    """nova, keystone: how each item links to itself."""
+    page_limit: int | None = None
+    """The most items on a page, and the number when no limit is asked."""
+    unknown_fields: str = "refuse"
+    """refuse, or keep (keystone's extras)."""
+    rule: Callable[[str, str, str, str], str] = lambda service, singular, plural, verb: f"{service}:{verb}_{singular}"
+    """(service, singular, plural, verb) → the policy rule's upstream name."""
+
+
+def reason_phrase(status: int) -> str:
+    """Not Found for 404."""
+    try: return HTTPStatus(status).phrase
+    except ValueError: return "Error"
+
+
+def _nova_error(failure: Failure, status: int, request_id: str) -> Body:
+    inner: Body = {"code": status, "message": failure.message}
+    if status == 406: inner |= {key: failure.facts[key] for key in ("least", "most") if key in failure.facts}
+    return {NOVA_CODES.get(status, "computeFault"): inner}
+
+
+def _neutron_error(failure: Failure, status: int, request_id: str) -> Body:
+    return {"NeutronError": {"type": failure.code or type(failure).__name__, "message": failure.message, "detail": ""}}
+
+
+def _keystone_error(failure: Failure, status: int, request_id: str) -> Body:
+    return {"error": {"code": status, "message": failure.message, "title": reason_phrase(status)}}
+
+
+def _glance_error(failure: Failure, status: int, request_id: str) -> Body:
+    return {"code": status, "title": reason_phrase(status), "message": failure.message}
+
+
+def _placement_error(failure: Failure, status: int, request_id: str) -> Body:
+    return {"errors": [{"status": status, "title": reason_phrase(status), "detail": failure.message, "request_id": request_id,
+                        "code": failure.code or "placement.undefined_code"} | failure.facts.get("extra", {})]}
+
+
+def _rule(names: dict[str, str], prefix: str) -> Callable[[str, str, str, str], str]:
+    def name(service: str, singular: str, plural: str, verb: str) -> str:
+        form = names.get(verb, "{verb}_{singular}")
+        return prefix + form.format(singular=singular, plural=plural, verb=verb)
+
+    return name
+
+
+NOVA = Dialect("nova", _nova_error, paging="links_list", admin_sees_all=False, detail=True, self_links="list", page_limit=1000,
+               status={"create": 200, "update": 200, "delete": 202},
+               rule=_rule({"list": "{plural}:index", "show": "{plural}:show", "create": "{plural}:create", "update": "{plural}:update",
+                           "delete": "{plural}:delete"}, "os_compute_api:"))
+CINDER = Dialect("cinder", _nova_error, paging="links_list", admin_sees_all=False, detail=True, self_links="list", page_limit=1000,
+                 status={"create": 202, "update": 200, "delete": 202}, time=lambda t: clock.iso(t, fraction=True, zone=""),
+                 rule=_rule({"list": "get_all_{plural}", "show": "get_{singular}"}, "volume:"))
+NEUTRON = Dialect("neutron", _neutron_error, paging="links_list", bulk=True, aliases={"tenant_id": "project_id"},
+                  status={"create": 201, "update": 200, "delete": 204}, rule=_rule({"list": "get_{singular}", "show": "get_{singular}"}, ""))
+KEYSTONE = Dialect("keystone", _keystone_error, update="PATCH", paging="links_object", self_links="object", unknown_fields="keep",
+                   status={"create": 201, "update": 200, "delete": 204}, time=lambda t: clock.iso(t, fraction=True),
+                   rule=_rule({"list": "list_{plural}", "show": "get_{singular}"}, "identity:"))
+GLANCE = Dialect("glance", _glance_error, envelope=False, update="PATCH", paging="next", page_limit=1000,
+                 status={"create": 201, "update": 200, "delete": 204},
+                 rule=_rule({"list": "get_{plural}", "show": "get_{singular}", "create": "add_{singular}", "update": "modify_{singular}"}, ""))
+PLACEMENT = Dialect("placement", _placement_error, envelope=False, status={"create": 201, "update": 200, "delete": 204},
+                    rule=_rule({}, "placement:"))

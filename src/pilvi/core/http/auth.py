@@ -1,0 +1,62 @@
+"""From a token to an identity: every service asks identity, and remembers the answer for a few seconds.
+
+`run/` says once how identity is asked (`VALIDATE`). What identity revokes is forgotten at once in this process (`forget`) and, through the
+bus, in the others; elsewhere an answer lives TOKEN_SECONDS at most.
+"""
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable
+from threading import Lock
+
+from pilvi.core import clock, trace
+from pilvi.core.context import Identity
+from pilvi.core.errors import Unauthenticated
+
+TOKEN_SECONDS = 10.0
+REMEMBERED = 10_000
+VALIDATORS: dict[str, Callable[[str, trace.Trace | None], Identity]] = {}
+EPOCH = [0]
+
+
+def validate_with(validate: Callable[[str, trace.Trace | None], Identity]) -> None:
+    """Says how identity is asked about a token; it raises Unauthenticated for one that is not valid."""
+    VALIDATORS["identity"] = validate
+
+
+def forget() -> None:
+    """Something was revoked: answers given before are asked for again."""
+    EPOCH[0] += 1
+
+
+class Authenticator:
+    """One service's memory of tokens."""
+
+    def __init__(self, service: str) -> None:
+        self.service = service
+        self.ask: Callable[[str, trace.Trace | None], Identity] = lambda token, story: VALIDATORS["identity"](token, story)
+        """How identity is asked; identity itself looks into its own keys instead."""
+        self.known: OrderedDict[bytes, tuple[float, int, Identity]] = OrderedDict()
+        self.lock = Lock()
+
+    def identify(self, token: str, transport: str) -> Identity:
+        """Who the token speaks for. Raises Unauthenticated."""
+        if not token: raise Unauthenticated()
+        key = hashlib.blake2b(token.encode(errors="replace"), digest_size=16).digest()
+        story = trace.ACTIVE.get()
+        name = story.steps.get("validate") if story else None
+        now = clock.now()
+        known = self.known.get(key)
+        if known and known[0] > now and known[1] == EPOCH[0] and known[2].expires_at > now:
+            trace.mark(name, f"{self.service} API", "identity", "cached")
+            if story and (answer := story.steps.get("validated")):
+                trace.mark(answer, "identity", f"{self.service} API", "cached", user=known[2].user_id, roles=list(known[2].roles))
+            return known[2]
+        epoch = EPOCH[0]
+        with trace.step(name, f"{self.service} API", "identity", transport):
+            identity = self.ask(token, story)
+        with self.lock:
+            self.known[key] = (now + TOKEN_SECONDS, epoch, identity)
+            while len(self.known) > REMEMBERED: self.known.popitem(last=False)
+        return identity

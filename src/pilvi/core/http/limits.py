@@ -1,0 +1,8 @@
+"""Bounds on requests, in one place."""
+BODY_BYTES = 1_048_576
+"""Of a JSON body; object and image bytes stream and are bounded by quota."""
+QUERY_BYTES = 16_384
+JSON_DEPTH = 64
+"""Deeper nesting is refused before anything walks it."""
+HANDLER_THREADS = 8
+"""Threads per service. A limit for each service, not one for all: calls only go down, so no service waits for its own threads."""

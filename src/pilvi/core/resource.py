@@ -1,0 +1,397 @@
+"""A REST resource as data, and the five verbs that serve it.
+
+A `Resource` names a table class (its columns carry their wire rules), a path, a dialect and who may do what. Hooks are plain functions:
+
+    before(call, body)             what needs another service; outside any transaction
+    on_create(call, row, body)     check and fill in; in the request's transaction, as are the following
+    on_update(call, row, changes)  check and change more than the fields say
+    on_delete(call, row)           refuse, or take children along; return True if the row is not to be removed (a tombstone, a task)
+    on_render(call, rows, bodies)  add to the bodies what is not a column; one call for a whole page
+
+`scope(call)` says which rows the caller may see at all; the rest do not exist for it (404).
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from operator import attrgetter
+from typing import Any
+
+from sqlalchemy import ColumnElement, insert
+from sqlalchemy.exc import IntegrityError
+
+from pilvi.core import clock, listing, quota
+from pilvi.core.context import Call
+from pilvi.core.dialect import Dialect
+from pilvi.core.errors import Conflict, Failure, Forbidden, Invalid, NotFound
+from pilvi.core.http import faults
+from pilvi.core.http.routes import Route
+from pilvi.core.policy import Rule
+from pilvi.core.wire import REQUIRED, Base, Field, describe, fields_of
+
+PERSONAS = {
+    "anyone": "@",
+    "reader": "role:admin or (role:reader and project_id:%(project_id)s)",
+    "member": "role:admin or (role:member and project_id:%(project_id)s)",
+    "manager": "role:admin or (role:manager and project_id:%(project_id)s)",
+    "owner": "role:admin or user_id:%(user_id)s",
+    "admin": "role:admin",
+    "admin_reader": "role:admin or (role:reader and system_scope:all)",
+    "service": "role:admin or role:service",
+}
+"""Upstream's secure-RBAC personas, in oslo.policy's language; `admin` implies manager, member and reader by role implication."""
+
+
+class Duplicate(Conflict):
+    """A {what} with these values exists already."""
+
+
+class UnknownFields(Invalid):
+    """Unrecognized attribute(s) '{names}'"""
+
+
+@dataclass(frozen=True, eq=False)
+class Resource:
+    """One REST resource. `policy`: {verb: persona or rule}; `status`: {verb: status or {since: status}}."""
+    table: type[Base]
+    name: str
+    path: str
+    dialect: Dialect
+    verbs: tuple[str, ...] = ("list", "show", "create", "update", "delete")
+    policy: Mapping[str, str] = field(default_factory=dict)
+    plural: str = ""
+    key: str = "id"
+    owner: str | None = "project_id"
+    quota: str | None = None
+    wrap_items: bool = False
+    status: Mapping[str, int | dict[str, int]] = field(default_factory=dict)
+    brief: tuple[str, ...] = ("id", "name")
+    """The attributes of the short list, where the family has one."""
+    filters: Mapping[str, listing.Filter] = field(default_factory=dict)
+    default_sort: list[tuple[str, bool]] = field(default_factory=list)
+    visible: Callable[[Call], ColumnElement[bool] | None] | None = None
+    """Which rows a caller that is no administrator may see; None: those of its own `owner`."""
+    alive: Callable[[Call], ColumnElement[bool]] | None = None
+    """Rows that still exist (tables that keep tombstones)."""
+    missing: type[Failure] = NotFound
+    before: Callable[[Call, dict[str, Any]], None] | None = None
+    on_create: Callable[[Call, Any, dict[str, Any]], None] | None = None
+    on_update: Callable[[Call, Any, dict[str, Any]], None] | None = None
+    on_delete: Callable[[Call, Any], bool | None] | None = None
+    on_render: Callable[[Call, list[Any], list[dict[str, Any]]], None] | None = None
+    story: dict[str, str] | None = None
+    schema_path: str = ""
+    list_transaction: str = "read"
+
+    # -- what follows from the declaration
+
+    def __post_init__(self) -> None:
+        if not self.plural: object.__setattr__(self, "plural", self.name + "s")
+
+    @cached_property
+    def fields(self) -> dict[str, Field]:
+        return fields_of(self.table)
+
+    @cached_property
+    def wire_names(self) -> dict[str, str]:
+        """{wire name: column}, aliases included."""
+        names = {rules.wire or column: column for column, rules in self.fields.items()}
+        return names | {alias: names[target] for alias, target in self.dialect.aliases.items() if target in names}
+
+    @property
+    def key_column(self) -> str:
+        return self.key
+
+    def column_of(self, name: str) -> str | None:
+        """The column behind a wire name."""
+        return self.wire_names.get(name)
+
+    def sortable(self) -> set[str]:
+        return {name for name, column in self.wire_names.items() if self.fields[column].filter}
+
+    def rules(self, service: str) -> dict[str, Rule]:
+        """The policy rules of the verbs, under upstream's names."""
+        return {self.rule(service, verb): Rule(PERSONAS.get(persona, persona)) for verb, persona in self.policy.items()}
+
+    def rule(self, service: str, verb: str) -> str:
+        """The policy rule of a verb."""
+        return self.dialect.rule(service, self.name, self.path.rstrip("/").rpartition("/")[2], verb)
+
+    def routes(self, service: str) -> list[Route]:
+        """The routes of the declared verbs."""
+        item = self.path + "/{" + self.key + "}"
+        made = []
+        if "list" in self.verbs:
+            made.append(Route(self.path, "GET", self._bind(list_, brief=self.dialect.detail), None, transaction=self.list_transaction))
+            if self.dialect.detail: made.append(Route(self.path + "/detail", "GET", self._bind(list_), None, transaction="read"))
+        if "show" in self.verbs: made.append(Route(item, "GET", self._bind(show), None, transaction="read"))
+        if "create" in self.verbs: made.append(Route(self.path, "POST", self._bind(create), None, story=self.story))
+        if "update" in self.verbs: made.append(Route(item, self.dialect.update, self._bind(update), None))
+        if "delete" in self.verbs: made.append(Route(item, "DELETE", self._bind(delete), None, transaction="write"))
+        return made
+
+    def _bind(self, verb: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+        def handler(call: Call, **names: str) -> Any:
+            return verb(self, call, *names.values(), **options)
+
+        handler.__name__ = f"{verb.__name__.rstrip('_')}_{self.name}"
+        return handler
+
+    # -- rules that every verb shares
+
+    def scope(self, call: Call, *, every_project: bool | None = None) -> list[ColumnElement[bool]]:
+        """Conditions for the rows that exist for the caller."""
+        conditions = [self.alive(call)] if self.alive else []
+        if every_project is None: every_project = call.is_admin
+        if every_project: return conditions
+        seen = self.visible(call) if self.visible else None
+        if seen is None and self.owner:
+            seen = self.table.__table__.c[self.owner] == (call.user_id if self.owner == "user_id" else call.project_id)
+        return conditions if seen is None else [*conditions, seen]
+
+    def find(self, call: Call, key: str) -> Any:
+        """The row (an object of the table class) with this key, if it exists for the caller. Raises the resource's `missing`."""
+        assert call.db is not None
+        conditions = self.scope(call, every_project=call.is_admin or call.granted(self.name, key))
+        row = call.db.query(self.table).where(self.table.__table__.c[self.key] == key, *conditions).first()
+        if row is None: raise self.missing(id=key)
+        return row
+
+    def permit(self, call: Call, verb: str, target: Mapping[str, Any] | None = None, *, key: str = "") -> None:
+        """Raises Forbidden unless policy (or the agent's grant) lets the caller do it to the target."""
+        assert call.application is not None
+        if key and call.granted(self.name, key): return
+        rule = self.rule(call.application.service.name, verb)
+        if not call.allowed(rule, dict(target) if target is not None else None): raise Forbidden(action=rule)
+
+    def status_of(self, call: Call, verb: str) -> int:
+        """The status of success at this microversion."""
+        given = self.status.get(verb, self.dialect.status.get(verb, 200))
+        if isinstance(given, int): return given
+        lived = [(tuple(map(int, since.split("."))), code) for since, code in given.items()]
+        return max((since, code) for since, code in lived if since <= call.version)[1]
+
+    def schema(self, verb: str, version: tuple[int, int]) -> dict[str, Any]:
+        """JSON Schema of the inner object that create or update takes at a microversion."""
+        taken = {column: rules for column, rules in self.fields.items()
+                 if (rules.create if verb == "create" else rules.update) and rules.lives(version)}
+        properties = {rules.wire or column: _nullable(rules) for column, rules in taken.items()}
+        properties |= {alias: properties[target] for alias, target in self.dialect.aliases.items() if target in properties}
+        return {"type": "object", "properties": properties, "additionalProperties": self.dialect.unknown_fields == "keep",
+                "required": [rules.wire or column for column, rules in taken.items() if verb == "create" and rules.create == REQUIRED]}
+
+    def take(self, call: Call, verb: str, inner: Any) -> dict[str, Any]:
+        """The checked values of a body, by column. Raises Invalid."""
+        unknown = [n for n in inner if n not in self.schema(verb, call.version)["properties"]] if isinstance(inner, dict) else []
+        if unknown and self.dialect.unknown_fields == "refuse": raise self._unknown(unknown)
+        _checker(self, verb, call.version).check(inner)
+        values: dict[str, Any] = {}
+        for name, value in inner.items():
+            column = self.wire_names.get(name)
+            if column is None: values.setdefault("extra", {})[name] = value
+            else: values[column] = self._parse(name, self.fields[column], value)
+        return values
+
+    def _unknown(self, names: list[str]) -> Failure:
+        listed = ", ".join(sorted(map(str, names)))[:200]
+        if self.dialect.name == "neutron": return UnknownFields(names=listed)
+        return faults.BodyInvalid(reason=f"Additional properties are not allowed ({listed} was unexpected)")
+
+    def _parse(self, name: str, rules: Field, value: Any) -> Any:
+        if value is None or rules.kind.parse is None: return value
+        try: return rules.kind.parse(value)
+        except (ValueError, TypeError) as failure:
+            raise faults.BodyInvalid(reason=describe(f"{failure}.", [name], value)) from None
+
+    def open(self, body: Any) -> Any:
+        """The inner object of an enveloped body."""
+        if not self.dialect.envelope: return body if isinstance(body, dict) else {}
+        if not isinstance(body, dict) or not isinstance(body.get(self.name), dict):
+            raise faults.BodyInvalid(reason=f"Invalid input for field/attribute {self.name}. The body must be an object with '{self.name}'.")
+        if extra := set(body) - {self.name} - ({"OS-SCH-HNT:scheduler_hints", "os:scheduler_hints"} if self.name == "server" else set()):
+            raise faults.BodyInvalid(reason=f"Additional properties are not allowed ({', '.join(sorted(map(str, extra)))[:200]} was unexpected)")
+        return body[self.name]
+
+    def render(self, call: Call, rows: list[Any], *, brief: bool = False, only: set[str] | None = None) -> list[dict[str, Any]]:
+        """The rows as the API shows them at this microversion to this caller."""
+        names, get, instants = _renderer(self, call.version, call.is_admin)
+        bodies = [dict(zip(names, get(row), strict=True)) for row in rows]
+        for name in instants:
+            for body in bodies:
+                if body[name] is not None: body[name] = self.dialect.time(body[name])
+        self._alias_and_link(call, rows, bodies)
+        if self.on_render: self.on_render(call, rows, bodies)
+        keep = set(self.brief) | {"links"} if brief else only
+        return [{k: v for k, v in body.items() if k in keep} for body in bodies] if keep else bodies
+
+    def _alias_and_link(self, call: Call, rows: list[Any], bodies: list[dict[str, Any]]) -> None:
+        for alias, target in self.dialect.aliases.items():
+            for body in bodies:
+                if target in body: body[alias] = body[target]
+        if self.dialect.self_links == "list":
+            base = call.request.base if call.request else ""
+            for row, body in zip(rows, bodies, strict=True):
+                tail = f"{self.path}/{getattr(row, self.key)}"
+                body["links"] = [{"rel": "self", "href": base + tail}, {"rel": "bookmark", "href": base + "/" + tail.split("/", 2)[2]}]
+        elif self.dialect.self_links == "object":
+            base = call.url(self.path) + "/"
+            for row, body in zip(rows, bodies, strict=True): body["links"] = {"self": base + getattr(row, self.key)}
+
+    def wrap(self, body: dict[str, Any]) -> dict[str, Any]:
+        """A single body in its envelope."""
+        return {self.name: body} if self.dialect.envelope else body
+
+
+def _nullable(rules: Field) -> dict[str, Any]:
+    schema = dict(rules.kind.schema)
+    if not rules.nullable: return schema
+    if "enum" in schema: schema["enum"] = [*schema["enum"], None]
+    if "type" in schema:
+        types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+        schema["type"] = [*types, "null"]
+    return schema
+
+
+@lru_cache(4096)
+def _checker(resource: Resource, verb: str, version: tuple[int, int]) -> faults.Schema:
+    return faults.Schema(resource.schema(verb, version))
+
+
+@lru_cache(4096)
+def _renderer(resource: Resource, version: tuple[int, int], admin: bool) -> tuple[list[str], Callable[[Any], tuple[Any, ...]], list[str]]:
+    """(wire names, the getter of their values from a row, those that are instants)"""
+    shown = {column: rules for column, rules in resource.fields.items()
+             if rules.lives(version) and (rules.show is True or (rules.show == "admin" and admin))}
+    names = [rules.wire or column for column, rules in shown.items()]
+    columns = list(shown)
+    first = attrgetter(columns[0])
+    get = attrgetter(*columns) if len(columns) > 1 else lambda row: (first(row),)
+    return names, get, [rules.wire or column for column, rules in shown.items() if rules.kind.instant]
+
+
+@dataclass(slots=True)
+class Answer:
+    """A body with its status; the application makes a response of it."""
+    status: int
+    body: Any
+
+
+# -- the five verbs
+
+
+def list_(resource: Resource, call: Call, *, brief: bool = False) -> dict[str, Any]:
+    """GET of the collection."""
+    resource.permit(call, "list")
+    every = call.is_admin
+    if every and not resource.dialect.admin_sees_all:
+        assert call.request is not None
+        every = any(k in ("all_tenants", "all_projects") and v.lower() not in ("0", "false", "no") for k, v in call.request.query)
+    page = listing.page_of(call, resource)
+    conditions = [*resource.scope(call, every_project=every), *listing.filters(call, resource)]
+    found, more = listing.rows(call, resource, page, conditions)
+    bodies = resource.render(call, found, brief=brief, only=page.fields)
+    shown: list[Any] = [{resource.name: body} for body in bodies] if resource.wrap_items else bodies
+    return {resource.plural: shown} | listing.links(call, resource, page, found, more)
+
+
+def show(resource: Resource, call: Call, key: str) -> dict[str, Any]:
+    """GET of one."""
+    row = resource.find(call, key)
+    resource.permit(call, "show", _target(resource, row) if not resource.visible else None, key=key)
+    fields = {v for k, v in call.request.query if k == "fields"} if call.request else set()
+    return resource.wrap(resource.render(call, [row], only=fields or None)[0])
+
+
+def create(resource: Resource, call: Call) -> Any:
+    """POST: one, or several in the families that know bulk."""
+    assert call.application is not None
+    several = resource.dialect.bulk and isinstance(call.body, dict) and isinstance(call.body.get(resource.plural), list)
+    inner = call.body[resource.plural] if several else [resource.open(call.body)]
+    resource.permit(call, "create")
+    made = [resource.take(call, "create", one) for one in inner]
+    for values in made: _own(resource, call, values)
+    if resource.before:
+        for values in made: resource.before(call, values)
+    try:
+        with call.application.database.write() as call.db:
+            rows = [_insert(resource, call, values) for values in made]
+            bodies = resource.render(call, rows)
+    except IntegrityError as failure:
+        raise Duplicate(what=resource.name.replace("_", " ")) from failure
+    finally:
+        call.db = None
+    return Answer(resource.status_of(call, "create"), {resource.plural: bodies} if several else resource.wrap(bodies[0]))
+
+
+def _own(resource: Resource, call: Call, values: dict[str, Any]) -> None:
+    """The new thing belongs to the caller's project; only an administrator or a service may name another."""
+    if resource.owner is None or resource.owner not in resource.fields and not hasattr(resource.table, resource.owner): return
+    mine = call.user_id if resource.owner == "user_id" else call.project_id
+    named = values.get(resource.owner) or mine
+    if named != mine and not call.is_admin and "service" not in call.identity.roles:
+        raise Forbidden(action=f"create a {resource.name} for another {resource.owner.removesuffix('_id')}")
+    if not named: raise Invalid(f"A {resource.name} needs a project: use a project-scoped token, or name {resource.owner}.")
+    values[resource.owner] = named
+
+
+def _insert(resource: Resource, call: Call, values: dict[str, Any]) -> Any:
+    assert call.db is not None
+    row = resource.table(**{k: v for k, v in values.items() if hasattr(resource.table, k)})
+    for column in resource.table.__table__.columns:  # hooks and renderers see defaults before the insert
+        if getattr(row, column.key) is None and column.default is not None and column.key not in values:
+            setattr(row, column.key, column.default.arg(None) if column.default.is_callable else column.default.arg)
+    if resource.quota:
+        quota.check(call, resource.quota, getattr(row, "project_id", None) or call.project_id)
+    if resource.on_create: resource.on_create(call, row, values)
+    call.db.add(row)
+    call.db.flush()
+    return row
+
+
+def update(resource: Resource, call: Call, key: str) -> Any:
+    """PUT or PATCH of one: only what is named changes."""
+    assert call.application is not None
+    changes = resource.take(call, "update", resource.open(call.body))
+    if resource.before: resource.before(call, {"id": key, **changes})
+    try:
+        with call.application.database.write() as call.db:
+            row = resource.find(call, key)
+            resource.permit(call, "update", _target(resource, row), key=key)
+            if resource.on_update: resource.on_update(call, row, changes)
+            for column, value in changes.items():
+                if hasattr(row, column): setattr(row, column, value)
+            if hasattr(row, "updated_at"): row.updated_at = clock.now()
+            if hasattr(row, "revision_number"): row.revision_number += 1
+            call.db.flush()
+            body = resource.wrap(resource.render(call, [row])[0])
+    except IntegrityError as failure:
+        raise Duplicate(what=resource.name.replace("_", " ")) from failure
+    finally:
+        call.db = None
+    return Answer(resource.status_of(call, "update"), body)
+
+
+def delete(resource: Resource, call: Call, key: str) -> Any:
+    """DELETE of one."""
+    assert call.db is not None
+    row = resource.find(call, key)
+    resource.permit(call, "delete", _target(resource, row), key=key)
+    kept = resource.on_delete(call, row) if resource.on_delete else None
+    if not kept: call.db.delete(row)
+    call.db.flush()
+    return Answer(resource.status_of(call, "delete"), None)
+
+
+def _target(resource: Resource, row: Any) -> dict[str, Any]:
+    """A row as the target of a policy rule."""
+    target = {column: getattr(row, column) for column in resource.fields}
+    for name in ("project_id", "user_id", "domain_id"):
+        if hasattr(row, name): target[name] = getattr(row, name)
+    return target | {"tenant_id": target.get("project_id")}
+
+
+def insert_many(call: Call, table: type[Base], values: list[dict[str, Any]]) -> None:
+    """Inserts child rows in one statement."""
+    assert call.db is not None
+    if values: call.db.execute(insert(table), values)

@@ -1,0 +1,56 @@
+"""A service's manifest: what `SERVICE = Service(...)` in each service folder holds. Nothing is registered anywhere else."""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pilvi.core.dialect import Dialect
+from pilvi.core.http.routes import Route
+from pilvi.core.microversion import Microversions
+from pilvi.core.policy import Rule
+
+if TYPE_CHECKING:
+    from pilvi.core.http.app import Application, Request
+    from pilvi.core.resource import Resource
+    from pilvi.core.task import Flow
+
+
+@dataclass(frozen=True)
+class Loop:
+    """Something a service does again and again: `function(application)`, every so many seconds (with jitter), in one process at a time."""
+    name: str
+    seconds: float
+    function: Callable[[Application], None]
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service. `types`: its names in the catalogue (the first is its own). `path`: what the catalogue adds to the mount point,
+    `%(project_id)s` allowed. `optional_project`: the path prefix after which clients may put their project's id."""
+    name: str
+    types: tuple[str, ...]
+    path: str
+    dialect: Dialect
+    versions: Callable[[Request], tuple[int, dict[str, Any]]]
+    """The version document for `GET /`."""
+    resources: Sequence[Resource] = ()
+    routes: Sequence[Route] = ()
+    microversions: Microversions | None = None
+    rules: Mapping[str, Rule] = field(default_factory=dict)
+    tables: Sequence[Any] = ()
+    """Mapped classes that are no resource of their own."""
+    flows: Sequence[Flow] = ()
+    handlers: Mapping[str, Mapping[str, Callable[..., Any]]] = field(default_factory=dict)
+    """Bus targets that a control process serves: {target: {method: function(application, args, message)}}."""
+    loops: Sequence[Loop] = ()
+    config: type[Any] | None = None
+    start: Callable[[Application], None] | None = None
+    stop: Callable[[Application], None] | None = None
+    optional_project: str | None = None
+    request_prefix: str = "req-"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def mount(self) -> str:
+        return "/" + self.types[0]

@@ -1,0 +1,99 @@
+"""Regions, services and endpoints: the catalogue that tells clients where everything is.
+
+Source: Identity API v3, "Service catalog and endpoints", "Regions".
+"""
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Mapped, Session
+
+from pilvi.core.context import Call
+from pilvi.core.db.types import Json
+from pilvi.core.dialect import KEYSTONE
+from pilvi.core.resource import Resource
+from pilvi.core.wire import OPTIONAL, REQUIRED, Base, HexIdentified, boolean, field, mapped_column, one_of, text
+from pilvi.identity import errors
+
+
+class Region(HexIdentified, Base):
+    __tablename__ = "identity_regions"
+    id: Mapped[str] = field(text(255), key=True, create=OPTIONAL)
+    description: Mapped[str] = field(text(255), create=OPTIONAL, update=True, default="", filter=False)
+    parent_region_id: Mapped[str | None] = field(text(255), create=OPTIONAL, update=True)
+    extra: Mapped[Any] = mapped_column(Json, nullable=True)
+
+
+class CatalogueService(HexIdentified, Base):
+    __tablename__ = "identity_services"
+    type: Mapped[str] = field(text(255), create=REQUIRED, update=True)
+    name: Mapped[str] = field(text(255), create=OPTIONAL, update=True, default="")
+    description: Mapped[str] = field(text(255), create=OPTIONAL, update=True, default="", filter=False)
+    enabled: Mapped[bool] = field(boolean(), create=OPTIONAL, update=True, default=True)
+    extra: Mapped[Any] = mapped_column(Json, nullable=True)
+
+
+class Endpoint(HexIdentified, Base):
+    __tablename__ = "identity_endpoints"
+    service_id: Mapped[str] = field(text(64), create=REQUIRED, update=True, index=True)
+    interface: Mapped[str] = field(one_of("public", "internal", "admin"), create=REQUIRED, update=True)
+    region_id: Mapped[str | None] = field(text(255), create=OPTIONAL, update=True)
+    region: Mapped[str | None] = field(text(255), create=OPTIONAL, update=True)
+    url: Mapped[str] = field(text(2048, shortest=1), create=REQUIRED, update=True, filter=False)
+    enabled: Mapped[bool] = field(boolean(), create=OPTIONAL, update=True, default=True)
+    extra: Mapped[Any] = mapped_column(Json, nullable=True)
+
+
+def place(call: Call, endpoint: Endpoint, values: dict[str, Any]) -> None:
+    """The service must exist; a region that does not is made, as Keystone does."""
+    assert call.db is not None
+    if call.db.get(CatalogueService, values.get("service_id", endpoint.service_id)) is None:
+        raise errors.ServiceUnknown(id=values.get("service_id", endpoint.service_id))
+    region = values.get("region_id") or values.get("region")
+    if region is None: return
+    if call.db.get(Region, region) is None:
+        call.db.add(Region(id=region))
+        call.db.flush()
+    endpoint.region_id = endpoint.region = values["region_id"] = values["region"] = region
+
+
+def remove_service(call: Call, service: CatalogueService) -> None:
+    """Its endpoints go with it."""
+    assert call.db is not None
+    call.db.execute(delete(Endpoint).where(Endpoint.service_id == service.id))
+
+
+def render(call: Call, rows: list[Any], bodies: list[dict[str, Any]]) -> None:
+    for row, body in zip(rows, bodies, strict=True): body.update(row.extra or {})
+
+
+def catalogue(db: Session, project_id: str | None, user_id: str) -> list[dict[str, Any]]:
+    """The catalogue of a token: enabled endpoints; those that need a project are left out without one."""
+    services: dict[str, dict[str, Any]] = {}
+    order = select(CatalogueService.id, CatalogueService.type, CatalogueService.name).where(CatalogueService.enabled).order_by(CatalogueService.type)
+    for id, kind, name in db.execute(order): services[id] = {"id": id, "type": kind, "name": name, "endpoints": []}
+    for endpoint in db.execute(select(Endpoint.__table__).where(Endpoint.enabled).order_by(Endpoint.interface)):
+        url = filled(endpoint.url, project_id, user_id)
+        if endpoint.service_id in services and url is not None:
+            services[endpoint.service_id]["endpoints"].append({
+                "id": endpoint.id, "interface": endpoint.interface, "region_id": endpoint.region_id, "region": endpoint.region_id, "url": url})
+    return list(services.values())
+
+
+def filled(url: str, project_id: str | None, user_id: str) -> str | None:
+    """A URL template with its $(…)s or %(…)s filled in; None if it needs a project and there is none."""
+    plain = url.replace("$(", "%(")
+    if "%(" not in plain: return plain
+    if ("%(project_id)s" in plain or "%(tenant_id)s" in plain) and not project_id: return None
+    try: return plain % {"project_id": project_id, "tenant_id": project_id, "user_id": user_id}
+    except (KeyError, ValueError, TypeError): return None
+
+
+_ADMIN = {"list": "admin_reader", "show": "admin_reader", "create": "admin", "update": "admin", "delete": "admin"}
+REGION = Resource(Region, "region", "/v3/regions", KEYSTONE, owner=None, missing=errors.RegionNotFound, on_render=render,
+                  policy=_ADMIN | {"list": "anyone", "show": "anyone"})
+SERVICE = Resource(CatalogueService, "service", "/v3/services", KEYSTONE, owner=None, missing=errors.ServiceNotFound, policy=_ADMIN,
+                   on_delete=remove_service, on_render=render, default_sort=[("type", False)])
+ENDPOINT = Resource(Endpoint, "endpoint", "/v3/endpoints", KEYSTONE, owner=None, missing=errors.EndpointNotFound, policy=_ADMIN,
+                    on_create=place, on_update=place, on_render=render)

@@ -1,0 +1,74 @@
+"""Role: a word that policy rules speak about; one role may imply others.
+
+Source: Identity API v3, "Roles".
+"""
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Mapped, Session
+
+from pilvi.core.context import Call
+from pilvi.core.db.types import Json
+from pilvi.core.dialect import KEYSTONE
+from pilvi.core.http import auth
+from pilvi.core.resource import Resource
+from pilvi.core.wire import OPTIONAL, REQUIRED, Base, HexIdentified, field, mapped_column, text
+from pilvi.identity import errors
+from pilvi.identity.resources.assignment import Assignment
+from pilvi.identity.resources.domain import add_extras
+
+
+class Role(HexIdentified, Base):
+    __tablename__ = "identity_roles"
+    name: Mapped[str] = field(text(255, shortest=1), create=REQUIRED, update=True, index=True)
+    domain_id: Mapped[str | None] = field(text(64), create=OPTIONAL)
+    description: Mapped[str | None] = field(text(255), create=OPTIONAL, update=True, filter=False)
+    extra: Mapped[Any] = mapped_column(Json, nullable=True)
+
+
+class ImpliedRole(Base):
+    """Whoever has the prior role has the implied one."""
+    __tablename__ = "identity_implied_roles"
+    prior_id: Mapped[str] = mapped_column(primary_key=True)
+    implied_id: Mapped[str] = mapped_column(primary_key=True)
+
+
+def expand(db: Session, role_ids: set[str]) -> dict[str, str]:
+    """{id: name} of the roles and of all that they imply."""
+    edges: dict[str, set[str]] = {}
+    for prior, implied in db.execute(select(ImpliedRole.prior_id, ImpliedRole.implied_id)): edges.setdefault(prior, set()).add(implied)
+    found, open_ = set(role_ids), list(role_ids)
+    while open_:
+        for implied in edges.get(open_.pop(), set()) - found:
+            found.add(implied)
+            open_.append(implied)
+    return {id: name for id, name in db.execute(select(Role.id, Role.name).where(Role.id.in_(found)))}
+
+
+def check_name(call: Call, role: Role, values: dict[str, Any]) -> None:
+    """Names are unique within their domain (or among the global ones)."""
+    assert call.db is not None
+    name = values.get("name", role.name)
+    same = select(Role.id).where(Role.name == name, Role.domain_id == role.domain_id if role.domain_id else Role.domain_id.is_(None), Role.id != role.id)
+    if call.db.execute(same).first(): raise errors.NameTaken(what="role", name=name)
+
+
+def remove(call: Call, role: Role) -> None:
+    """Its assignments go with it."""
+    assert call.db is not None
+    call.db.execute(delete(Assignment).where(Assignment.role_id == role.id))
+    call.db.execute(delete(ImpliedRole).where((ImpliedRole.prior_id == role.id) | (ImpliedRole.implied_id == role.id)))
+    auth.forget()
+
+
+def render(call: Call, rows: list[Any], bodies: list[dict[str, Any]]) -> None:
+    add_extras(call, rows, bodies)
+    for body in bodies: body.pop("tags", None)
+
+
+RESOURCE = Resource(
+    Role, "role", "/v3/roles", KEYSTONE, owner=None, missing=errors.RoleNotFound, default_sort=[("name", False)],
+    policy={"list": "admin_reader", "show": "admin_reader", "create": "admin", "update": "admin", "delete": "admin"},
+    on_create=check_name, on_update=check_name, on_delete=remove, on_render=render)

@@ -1,0 +1,65 @@
+"""The manifest of identity."""
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+from pilvi.core.context import Call
+from pilvi.core.dialect import KEYSTONE
+from pilvi.core.http.app import Application, Request, Response
+from pilvi.core.http.routes import ANYONE, Route
+from pilvi.core.policy import Rule
+from pilvi.core.service import Loop, Service
+from pilvi.identity.config import Config
+from pilvi.identity.resources import access, assignment, catalogue, domain, project, role, user
+from pilvi.identity.resources.assignment import Assignment
+from pilvi.identity.resources.role import ImpliedRole, expand
+from pilvi.identity.token import issue, validate
+from pilvi.identity.token.keys import Keyring, TokenKey
+from pilvi.identity.token.validate import Revocation
+
+
+def version(base: str) -> dict[str, Any]:
+    """The version document's inner part."""
+    return {"id": "v3.14", "status": "stable", "updated": "2020-04-07T00:00:00Z", "links": [{"rel": "self", "href": base + "/v3/"}],
+            "media-types": [{"base": "application/json", "type": "application/vnd.openstack.identity-v3+json"}]}
+
+
+def versions(request: Request) -> tuple[int, dict[str, Any]]:
+    """GET /: 300, as Keystone answers."""
+    return 300, {"versions": {"values": [version(request.base)]}}
+
+
+def show_version(call: Call) -> Response:
+    """GET /v3"""
+    assert call.request is not None
+    return Response(200, {"version": version(call.request.base)})
+
+
+def start(application: Application) -> None:
+    """Reads (or makes) the token keys."""
+    config = application.config
+    keyring = Keyring(application.database, application.state["master_key"], rotation_seconds=config.key_rotation_seconds,
+                      token_seconds=config.token_seconds)
+    keyring.prepare()
+    application.state |= {"keyring": keyring, "stories": OrderedDict(), "expand_roles": expand}
+    application.authenticator.ask = lambda token, story: validate.identify(application, token)
+
+
+TOKENS = "/v3/auth/tokens"
+SERVICE = Service(
+    name="identity", types=("identity",), path="", dialect=KEYSTONE, versions=versions, config=Config, start=start,
+    resources=[domain.RESOURCE, project.RESOURCE, user.RESOURCE, role.RESOURCE, catalogue.REGION, catalogue.SERVICE, catalogue.ENDPOINT],
+    tables=[Assignment, ImpliedRole, TokenKey, Revocation],
+    rules={"identity:validate_token": Rule("@"), "identity:revoke_token": Rule("@"), **assignment.RULES, **access.RULES},
+    routes=[
+        Route("/v3", "GET", show_version, ANYONE),
+        Route(TOKENS, "POST", issue.issue, ANYONE, body=issue.BODY),
+        Route(TOKENS, "GET", validate.show, "identity:validate_token"),
+        Route(TOKENS, "HEAD", validate.check, "identity:validate_token"),
+        Route(TOKENS, "DELETE", validate.revoke, "identity:revoke_token", status=204),
+        Route("/v3/auth/catalog", "GET", validate.show_catalogue, "identity:validate_token"),
+        *access.ROUTES, *assignment.ROUTES, *user.ROUTES,
+    ],
+    loops=[Loop("rotate token keys", 300, lambda application: application.state["keyring"].prepare())],
+)

@@ -1,0 +1,1 @@
+"""Tokens: what is in them, the keys that seal them, how they are issued and validated."""

@@ -1,0 +1,166 @@
+"""Validating a token: GET and HEAD /v3/auth/tokens (boot steps 5, 21, 24, 27), and ending one: DELETE.
+
+A token is good while its seal holds, it has not expired, it was not revoked, its user and scope are enabled and the password is no newer.
+"""
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from pilvi.core import clock, trace
+from pilvi.core.context import Call, Identity
+from pilvi.core.errors import Forbidden, Unauthenticated
+from pilvi.core.http import auth
+from pilvi.core.http.app import Application, Response
+from pilvi.core.wire import Base
+from pilvi.identity import errors
+from pilvi.identity.resources.assignment import SYSTEM, role_ids
+from pilvi.identity.resources.catalogue import catalogue
+from pilvi.identity.resources.domain import Domain
+from pilvi.identity.resources.project import Project
+from pilvi.identity.resources.role import expand
+from pilvi.identity.resources.user import User
+from pilvi.identity.token.formats import Payload, unseal
+
+
+class Revocation(Base):
+    """A token that was ended before its time; kept until it would have expired."""
+    __tablename__ = "identity_revocations"
+    audit_id: Mapped[str] = mapped_column(primary_key=True)
+    expires_at: Mapped[float]
+
+
+class Facts(Struct, frozen=True):
+    """What the database says of a token's user and scope."""
+    user: dict[str, Any]
+    scope: dict[str, Any]
+    roles: dict[str, str]
+
+
+def read(app: Application, token: str) -> Payload | None:
+    """The payload of a token that is sealed by us, alive and not revoked."""
+    payload = unseal(app.state["keyring"].current(), token)
+    if payload is None or payload.expires_at <= clock.now(): return None
+    with app.database.read() as db:
+        if db.execute(select(Revocation.audit_id).where(Revocation.audit_id.in_(payload.audit_ids))).first(): return None
+        changed = db.execute(select(User.password_changed_at, User.enabled).where(User.id == payload.user_id)).first()
+    if changed is None or not changed.enabled or changed.password_changed_at > payload.issued_at: return None
+    return payload
+
+
+def facts_of(app: Application, payload: Payload) -> Facts:
+    """Who and where. Raises LoginRefused, ScopeRefused when either is gone or switched off."""
+    with app.database.read() as db:
+        user = db.execute(select(User.id, User.name, User.domain_id, User.enabled, User.password_expires_at).where(User.id == payload.user_id)).first()
+        if user is None or not user.enabled: raise errors.LoginRefused()
+        names = {id: (name, enabled) for id, name, enabled in db.execute(select(Domain.id, Domain.name, Domain.enabled))}
+        if not names.get(user.domain_id, ("", False))[1]: raise errors.LoginRefused()
+        scope: dict[str, Any] = {}
+        if payload.scope == "project":
+            project = db.execute(select(Project.id, Project.name, Project.domain_id, Project.enabled, Project.is_domain)
+                                 .where(Project.id == payload.scope_id)).first()
+            if project is None or not project.enabled or not names.get(project.domain_id, ("", False))[1]: raise errors.ScopeRefused(kind="project")
+            scope = {"project": {"id": project.id, "name": project.name, "domain": _named(names, project.domain_id)}, "is_domain": project.is_domain}
+        elif payload.scope == "domain":
+            if not names.get(payload.scope_id, ("", False))[1]: raise errors.ScopeRefused(kind="domain")
+            scope = {"domain": _named(names, payload.scope_id)}
+        elif payload.scope == "system":
+            scope = {"system": {"all": True}}
+        roles = expand(db, role_ids(db, user.id, payload.scope, SYSTEM if payload.scope == "system" else payload.scope_id)) if payload.scope else {}
+    shown = {"id": user.id, "name": user.name, "domain": _named(names, user.domain_id),
+             "password_expires_at": None if user.password_expires_at is None else clock.iso(user.password_expires_at, fraction=True, zone="")}
+    return Facts(shown, scope, roles)
+
+
+def _named(domains: dict[str, tuple[str, bool]], id: str) -> dict[str, str]:
+    return {"id": id, "name": domains[id][0]}
+
+
+def body_of(app: Application, payload: Payload, facts: Facts, *, catalogue: bool) -> dict[str, Any]:
+    """A token's facts as the API shows them."""
+    token: dict[str, Any] = {
+        "methods": payload.methods, "user": facts.user, "audit_ids": payload.audit_ids,
+        "expires_at": clock.iso(payload.expires_at, fraction=True), "issued_at": clock.iso(payload.issued_at, fraction=True), **facts.scope}
+    if payload.scope:
+        token["roles"] = [{"id": id, "name": name} for id, name in sorted(facts.roles.items(), key=lambda role: role[1])]
+        if catalogue: token["catalog"] = catalogue_of(app, payload)
+    return {"token": token}
+
+
+def catalogue_of(app: Application, payload: Payload) -> list[dict[str, Any]]:
+    """The services a token may reach."""
+    with app.database.read() as db:
+        return catalogue(db, payload.scope_id if payload.scope == "project" else None, payload.user_id)
+
+
+def identify(app: Application, token: str) -> Identity:
+    """Who a token speaks for, without a request: identity's own way. Raises Unauthenticated."""
+    payload = read(app, token)
+    if payload is None: raise Unauthenticated()
+    try: facts = facts_of(app, payload)
+    except errors.ScopeRefused: raise Unauthenticated() from None
+    project, domain = facts.scope.get("project") or {}, facts.scope.get("domain") or {}
+    return Identity(
+        user_id=facts.user["id"], user_name=facts.user["name"], user_domain_id=facts.user["domain"]["id"], project_id=project.get("id"),
+        project_name=project.get("name"), project_domain_id=(project.get("domain") or {}).get("id"), domain_id=domain.get("id"),
+        system="system" in facts.scope, roles=tuple(facts.roles.values()), audit_id=payload.audit_ids[0], expires_at=payload.expires_at)
+
+
+def _subject(call: Call) -> tuple[Payload, Facts]:
+    assert call.application is not None and call.request is not None
+    token = call.request.headers.get("x-subject-token", "")
+    payload = read(call.application, token)
+    if payload is None: raise errors.TokenNotFound()
+    if token != call.token and not ({"admin", "service"} & set(call.identity.roles)):
+        if payload.user_id != call.user_id: raise Forbidden(action="identity:validate_token")
+    try: return payload, facts_of(call.application, payload)
+    except (errors.LoginRefused, errors.ScopeRefused): raise errors.TokenNotFound() from None
+
+
+def show(call: Call) -> Response:
+    """GET /v3/auth/tokens: is X-Subject-Token good, and whose is it?"""
+    assert call.application is not None and call.request is not None
+    story = call.trace
+    with trace.step(story.steps.get("validated") if story else None, "identity", "caller", call.request.transport) as carried:
+        payload, facts = _subject(call)
+        carried |= {"user": facts.user["name"], "roles": sorted(facts.roles.values())}
+    if story and "validated" in story.steps: _link_login(call.application, payload, story)
+    with_catalogue = "nocatalog" not in dict(call.request.query)
+    return Response(200, body_of(call.application, payload, facts, catalogue=with_catalogue),
+                    {"X-Subject-Token": call.request.headers["x-subject-token"], "Vary": "X-Auth-Token"})
+
+
+def _link_login(app: Application, payload: Payload, story: trace.Trace) -> None:
+    """Gives steps 1 and 2, an earlier request, to the story that this token begins. After a restart of this process what is left of
+    them is the token itself: it tells when it was issued and by which methods, not how long that took."""
+    remembered = app.state["stories"].get(payload.audit_ids[0])
+    story.spans[:0] = remembered or [
+        trace.Span(name="boot.01", actor="client", peer="identity", transport="http", started=payload.issued_at, carried={"methods": payload.methods}),
+        trace.Span(name="boot.02", actor="identity", peer="client", transport="http", started=payload.issued_at, carried={"from": "token"})]
+
+
+def check(call: Call) -> Response:
+    """HEAD /v3/auth/tokens"""
+    _subject(call)
+    return Response(200)
+
+
+def revoke(call: Call) -> None:
+    """DELETE /v3/auth/tokens: this token ends now, everywhere."""
+    assert call.application is not None
+    payload, _ = _subject(call)
+    with call.application.database.write() as db:
+        db.execute(delete(Revocation).where(Revocation.expires_at < clock.now()))
+        db.merge(Revocation(audit_id=payload.audit_ids[0], expires_at=payload.expires_at))
+    auth.forget()
+
+
+def show_catalogue(call: Call) -> dict[str, Any]:
+    """GET /v3/auth/catalog"""
+    assert call.application is not None
+    payload = read(call.application, call.token)
+    if payload is None or not payload.scope: raise Forbidden(action="identity:get_auth_catalog (the token has no scope)")
+    return {"catalog": catalogue_of(call.application, payload), "links": {"self": call.url("/v3/auth/catalog"), "next": None, "previous": None}}
