@@ -131,9 +131,3 @@ def test_an_exception_silences_one_rule_of_one_file_and_must_be_needed(tmp_path:
     assert check_layout.check(folder, {("policy", "compute/service.py"): "why"}) == []
     problems = check_layout.check(folder, {("policy", "compute/service.py"): "why", ("state", "compute/service.py"): "why"})
     assert [problem.rule for problem in problems] == ["exception"]
-
-
-def test_the_package_itself(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", [str(FILE)])
-    status = check_layout.main()
-    assert (status, capsys.readouterr().out) == (0, "")
