@@ -22,7 +22,7 @@ NO_TESTS = 5
 """pytest's status when it found no test."""
 
 CHECKS: dict[str, list[str]] = {
-    "style": [PYTHON, "-m", "ruff", "check", ".", "pilvi", "tools/lock"],
+    "style": [PYTHON, "-m", "ruff", "check", "--output-format", "concise", ".", "pilvi", "tools/lock"],
     "types": [PYTHON, "-m", "mypy", "--strict", "src/pilvi", "tools"],
     "layout": [PYTHON, "tools/check_layout.py"],
 }
