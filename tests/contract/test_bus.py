@@ -172,6 +172,7 @@ def test_a_call_whose_caller_waits_no_longer_is_not_run(world: World) -> None:
         waiting = callers.submit(world.first.call, "one", "wait", {}, deadline_seconds=20)
         assert began.wait(10)
         with pytest.raises(BusTimeout): world.first.call("one", "run", {"n": 1}, deadline_seconds=0.5)
+        time.sleep(0.5)  # the limit counts from the arrival here: clocks of two hosts need not agree
         release.set()
         waiting.result()
     world.first.call("one", "run", {"n": 2}, deadline_seconds=10)
@@ -307,7 +308,7 @@ def test_a_killed_peer_is_noticed_and_its_successor_served(with_peer: World) -> 
         in_flight = callers.submit(first.call, "compute.host-1", "sleep", {"seconds": 30}, deadline_seconds=3)
         time.sleep(0.3)
         kill(peer)
-        with pytest.raises(BusTimeout): in_flight.result()  # the unix socket says PeerLost at once
+        with pytest.raises(BusTimeout if first.transport == "nats" else PeerLost): in_flight.result()
     with pytest.raises(NobodyListens): first.call("compute.host-1", "pid", {}, deadline_seconds=20)
     successor = with_peer.peer("compute.host-1")
     served(lambda: first.call("compute.host-1", "pid", {}, deadline_seconds=20))
@@ -320,6 +321,7 @@ def test_a_stopped_peer_costs_its_callers_their_deadline_and_nobody_else_anythin
     first.serve("mine", {"echo": lambda args, message: args})
     served(lambda: first.call("compute.host-1", "pid", {}, deadline_seconds=20))
     peer.send_signal(signal.SIGSTOP)
+    eventually(lambda: all(stat.read_text().rpartition(")")[2].split()[0] == "T" for stat in Path(f"/proc/{peer.pid}/task").glob("*/stat")))
     with pytest.raises(BusTimeout): first.call("compute.host-1", "pid", {}, deadline_seconds=0.5)
     assert with_peer.another("agent").call("mine", "echo", {"n": 1}, deadline_seconds=20) == {"n": 1}
     peer.send_signal(signal.SIGCONT)
