@@ -11,10 +11,7 @@ from pilvi.compute.resources.console import server_of
 from pilvi.compute.resources.host import Host
 from pilvi.compute.resources.server import Server
 from pilvi.compute.resources.task import Task, keep_spans
-from pilvi.compute.server.attach import ATTACH
-from pilvi.compute.server.boot import BOOT
-from pilvi.compute.server.delete import DELETE
-from pilvi.compute.server.power import POWER
+from pilvi.compute.server.flows import FLOWS
 from pilvi.compute.server.states import ACTIVE, DELETED, ERROR, PAUSED, SERVER, STOPPED
 from pilvi.core import clock, crypto, trace
 from pilvi.core.bus.interface import Message
@@ -24,7 +21,6 @@ from pilvi.core.reconcile import repaired
 from pilvi.placement import client as placement
 
 GRANT_SECONDS = 3600.0
-FLOWS = {flow.name: flow for flow in (BOOT, DELETE, *POWER, *ATTACH)}
 
 
 def describe(application: Application, db: Session, task: Any) -> dict[str, Any]:

@@ -3,14 +3,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from pilvi.compute.conductor import FLOWS, HANDLERS
+from pilvi.compute.conductor import HANDLERS
 from pilvi.compute.config import Config
-from pilvi.compute.overdue import settle_overdue
 from pilvi.compute.resources import (
     console, flavor, host, interface, keypair, quota_set, server, server_action, server_create, server_label, task, volume_attachment)
 from pilvi.compute.resources.attachment import BlockDevice
 from pilvi.compute.resources.flavor import FlavorAccess
 from pilvi.compute.scheduler import worker as scheduler
+from pilvi.compute.server.flows import FLOWS
+from pilvi.compute.server.overdue import settle_overdue
 from pilvi.core.context import Call
 from pilvi.core.dialect import NOVA
 from pilvi.core.http.app import Application, Request, Response

@@ -11,12 +11,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pilvi.compute import errors
-from pilvi.compute.conductor import FLOWS
 from pilvi.compute.resources.host import Host
 from pilvi.compute.resources.server import Server
 from pilvi.compute.resources.task import Task
 from pilvi.compute.server import ended
 from pilvi.compute.server.boot import BOOT, DISPATCHED
+from pilvi.compute.server.flows import FLOWS
 from pilvi.compute.server.states import SERVER
 from pilvi.core import clock, task
 from pilvi.core.http.app import Application
