@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Client, Cloud, free_port
+from tests.outside.clouds import Client, Cloud, free_port
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 USER_DATA = "#!/bin/sh\necho user-data-was-here > /root/proof\necho user-data-was-here > /dev/console\n"

@@ -3,16 +3,11 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 ROOT = Path(__file__).parents[2]
 LAUNCHER = ROOT / "pilvi"
@@ -54,21 +49,3 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-@pytest.fixture(scope="session")
-def cloud_at() -> Iterator[Callable[[str], Cloud]]:
-    """Makes state folders for clouds; takes the clouds down and the folders away at the end."""
-    made: list[Cloud] = []
-    base = Path(tempfile.mkdtemp(prefix="pilvi-test-", dir="/var/tmp"))
-    base.chmod(0o755)
-
-    def make(name: str) -> Cloud:
-        cloud = Cloud(base / name)
-        made.append(cloud)
-        return cloud
-
-    yield make
-    for cloud in made:
-        if (cloud.state / "cloud.json").exists(): cloud.pilvi("down", check=False)
-    shutil.rmtree(base, ignore_errors=True)
