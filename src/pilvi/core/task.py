@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from sqlalchemy import or_, select, update
+from sqlalchemy import event, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pilvi.core import clock
@@ -110,7 +110,7 @@ class Flow:
 
 
 def add(db: Session, table: Any, flow: Flow, subject_id: str, facts: dict[str, Any]) -> Any:
-    """Writes the task in the caller's transaction; call `Worker.wake` (or cast) after the commit."""
+    """Writes the task in the caller's transaction; somebody must be told after the commit (`Worker.begin` does both)."""
     task = table(id=new_id(), flow=flow.name, subject_id=subject_id, step=0, forward=True, progress="ready", attempt=1, facts=facts,
                  queue=CONTROL, lease_until=0.0, created_at=clock.now(), updated_at=clock.now())
     task.queue = flow.where(task) or CONTROL
@@ -221,6 +221,17 @@ class Worker:
             thread = threading.Thread(target=self._work, name=f"{self.application.service.name}-task-{index}", daemon=True)
             thread.start()
             self._running.append(thread)
+
+    def begin(self, db: Session, flow: str, subject_id: str, facts: dict[str, Any]) -> Any:
+        """Writes a task in the caller's transaction; when that commits, the worker is woken or the host gets its cast."""
+        task = add(db, self.table, self.flows[flow], subject_id, facts)
+
+        def tell(session: Session) -> None:
+            if task.queue == CONTROL: self.wake()
+            else: self.hand_over(task.queue, task)
+
+        event.listen(db, "after_commit", tell, once=True)
+        return task
 
     def wake(self) -> None:
         """There is work."""
