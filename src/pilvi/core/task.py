@@ -75,6 +75,8 @@ class AgentStep:
     name: str
     undo: Callable[[Application, Any], None] | None = None
     undo_on_host: str | None = None
+    skip_without_host: bool = False
+    """The flow passes over the step when the facts name no host."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,12 @@ def advance(db: Session, flow: Flow, task: Any, facts: dict[str, Any] | None = N
     """The current act is done: on to the next, or the end. In the caller's transaction, with a task from `held`."""
     if facts: task.facts = {**task.facts, **facts}
     task.step += 1
+    while task.forward and task.step < len(flow.steps) and _passed_over(flow.steps[task.step], task): task.step += 1
     _settle(db, flow, task)
+
+
+def _passed_over(step: Step | AgentStep, task: Any) -> bool:
+    return isinstance(step, AgentStep) and step.skip_without_host and not task.facts.get("host")
 
 
 def turn(db: Session, flow: Flow, task: Any, error: str) -> None:
