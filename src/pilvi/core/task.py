@@ -31,6 +31,7 @@ LOG = structlog.get_logger()
 CONTROL = "control"
 LEASE_SECONDS = 60.0
 POLL_SECONDS = 1.0
+UNDO_AGAIN_SECONDS = 5.0
 MOVED = object()
 
 
@@ -169,11 +170,12 @@ def _passed_over(step: Step | AgentStep, task: Any) -> bool:
 
 
 def turn(db: Session, flow: Flow, task: Any, error: str) -> None:
-    """The current step failed: undo from here. In the caller's transaction. A failed undo stays where it is and is tried again."""
+    """The current step failed: undo from here. In the caller's transaction. A failed undo stays where it is and is tried again later,
+    as a new attempt."""
     task.error = error[:2000]
     task.updated_at = clock.now()
     if not task.forward:
-        task.lease_until = clock.now() + 5.0
+        task.claimed_by, task.lease_until, task.attempt = None, clock.now() + UNDO_AGAIN_SECONDS, task.attempt + 1
         return
     failed_at = task.step
     task.forward = False
@@ -187,6 +189,7 @@ def _settle(db: Session, flow: Flow, task: Any) -> None:
     queue = flow.where(task)
     if queue is None and not task.forward and flow.again is not None and flow.again(task):
         task.forward, task.step, task.attempt, task.error = True, 0, task.attempt + 1, None
+        task.claimed_by, task.lease_until = None, 0.0
         queue = flow.where(task)
     if queue is None:
         task.progress = "done" if task.forward else "failed"
@@ -194,8 +197,8 @@ def _settle(db: Session, flow: Flow, task: Any) -> None:
         db.flush()
         flow.ended(db, task, not task.forward)
         return
-    if queue != task.queue:
-        task.queue, task.claimed_by, task.lease_until = queue, None, 0.0
+    if queue != task.queue: task.queue, task.claimed_by, task.lease_until = queue, None, 0.0
+    elif task.claimed_by is not None: task.lease_until = clock.now() + LEASE_SECONDS
     db.flush()
 
 
@@ -302,6 +305,9 @@ class Worker:
         if current.progress not in ("ready", "debt"): return None
         if current.queue != CONTROL:
             self.hand_over(current.queue, current)
+            return None
+        if current.claimed_by is None:
+            self.wake()
             return None
         return current if (current.forward, current.step) != before else None
 
