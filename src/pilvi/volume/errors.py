@@ -114,3 +114,7 @@ class DiskFull(Failure):
 
 class ImageDamaged(Failure):
     """Image {id} was not what the image service promised: {reason}"""
+
+
+class StoreRefused(Conflict):
+    """The storage backend could not do it: {reason}"""

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import and_, select
 
+from pilvi.core import task
 from pilvi.core.context import Call
 from pilvi.core.dialect import CINDER
 from pilvi.core.errors import Forbidden
@@ -16,9 +17,8 @@ from pilvi.core.http.routes import Route
 from pilvi.core.policy import Rule
 from pilvi.core.resource import PERSONAS, Resource
 from pilvi.core.state import WrongState
-from pilvi.core import task
 from pilvi.volume import errors
-from pilvi.volume.resources import metadata, quota, source
+from pilvi.volume.resources import metadata, quota
 from pilvi.volume.resources.tables import Snapshot, Volume
 from pilvi.volume.snapshot.states import SNAPSHOT, STATES
 

@@ -8,7 +8,7 @@ import ast
 import operator
 from typing import Any
 
-from sqlalchemy import and_, delete, func, select, update
+from sqlalchemy import and_, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from pilvi.core import clock, listing, task
@@ -38,12 +38,20 @@ def named_project(call: Call) -> str | None:
     return first if len(first) == 32 and all(c in "0123456789abcdef" for c in first) else None
 
 
+def visible(call: Call) -> Any:
+    """A user sees its project's volumes; an agent those that its grant names, and those it made itself in a project that the grant names."""
+    made = and_(Volume.user_id == call.user_id, Volume.project_id.in_(call.grant.get("project", [])))
+    return or_(Volume.project_id == call.project_id, Volume.id.in_(call.grant.get("volume", [])), made)
+
+
 def prepare(call: Call, values: dict[str, Any]) -> None:
     """An agent makes volumes for projects that its grant names, and for no others; the image is looked up."""
     if "id" in values: return  # an update
     project_id = named_project(call)
     if project_id and call.granted("project", project_id): values["project_id"] = project_id
     elif not call.is_admin and "member" not in call.identity.roles: raise Forbidden(action="volume:create")
+    hints = call.body.get("OS-SCH-HNT:scheduler_hints") or {}
+    if call.is_admin or "service" in call.identity.roles: values["wanted_host"] = hints.get("host")
     values["image_facts"] = source.look_up(call, values)
 
 
@@ -68,7 +76,7 @@ def fill_in(call: Call, volume: Volume, values: dict[str, Any]) -> None:
     quota.check_size(call, volume.project_id, volume.size)
     quota.check(call, volume.project_id, volumes=1, gigabytes=volume.size)
     call.application.state["worker"].begin(call.db, "create", volume.id, {
-        "size": volume.size, "only_host": only_host, "image_id": volume.image_id, "snapshot_id": volume.snapshot_id,
+        "size": volume.size, "only_host": only_host or values.get("wanted_host"), "image_id": volume.image_id, "snapshot_id": volume.snapshot_id,
         "source_id": source_id})
 
 
@@ -106,7 +114,7 @@ def begin_removal(call: Call, volume: Volume, *, cascade: bool, force: bool) -> 
     db, worker = call.db, call.application.state["worker"]
     held = db.execute(select(Attachment.id).where(Attachment.volume_id == volume.id)).first() is not None
     snapshots = db.execute(select(Snapshot).where(Snapshot.volume_id == volume.id, Snapshot.deleted_at.is_(None))).scalars().all()
-    if snapshots and not cascade or held and not force or not force and source.being_copied(db, volume.id): raise _not_deletable(force)
+    if (snapshots and not cascade) or (held and not force) or (not force and source.being_copied(db, volume.id)): raise _not_deletable(force)
     if held and volume.status == "in-use": raise _not_deletable(force)
     try: VOLUME.begin(db, Volume, volume.id, "force_delete" if force else "delete")
     except WrongState:
@@ -229,7 +237,8 @@ def by_instant(column: Any) -> Any:
 RESOURCE = Resource(
     Volume, "volume", "/v3/volumes", CINDER, verbs=("show", "create", "update", "delete"), missing=errors.VolumeNotFound,
     alive=lambda call: Volume.deleted_at.is_(None), default_sort=[("created_at", True)],
-    policy={"list": "reader", "show": "reader", "create": "role:admin or role:service or role:member", "update": "member",
+    visible=visible,
+    policy={"list": "role:admin or role:service or role:reader", "show": "role:admin or role:service or role:reader", "create": "role:admin or role:service or role:member", "update": "member",
             "delete": "member"},
     filters={"metadata": by_metadata, "project_id": by_project, "tenant_id": by_project,
              "created_at": by_instant(Volume.__table__.c.created_at), "updated_at": by_instant(Volume.__table__.c.updated_at)},
