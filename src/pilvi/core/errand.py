@@ -24,7 +24,6 @@ from pilvi.core.errors import Failure, Unavailable
 
 LOG = structlog.get_logger()
 POLL_SECONDS = 5.0
-RENEW_SECONDS = 15.0
 CALL_SECONDS = 30.0
 
 
