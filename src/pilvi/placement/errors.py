@@ -8,9 +8,8 @@ class ProviderNotFound(NotFound):
     """No resource provider with uuid {id} found"""
 
 
-class ProviderListNotFound(NotFound):
-    """No resource provider with uuid {id} found"""
-    code = "placement.resource_provider.not_found"
+class ProviderGone(NotFound):
+    """No resource provider with uuid {id} found for delete"""
 
 
 class ProviderUnknown(Invalid):
@@ -32,16 +31,17 @@ class ProviderHasChildren(Conflict):
     code = "placement.resource_provider.cannot_delete_parent"
 
 
-class ParentUnknown(Invalid):
-    """Unable to save resource provider {id}: parent provider UUID '{parent}' does not exist."""
+class ReshapeUnknown(Invalid):
+    """Resource provider {id} in inventories not found: No resource provider with uuid {id} found."""
+    code = "placement.resource_provider.not_found"
 
 
 class ParentInvalid(Invalid):
-    """Unable to save resource provider {id}: {reason}"""
+    """Unable to {act} resource provider "{name}", {id}: {reason}"""
 
 
 class GenerationConflict(Conflict):
-    """resource provider generation conflict: {id} has generation {actual}, {given} was given."""
+    """resource provider generation conflict (actual: {actual}, given: {given}). Please update the generation and try again."""
     code = "placement.concurrent_update"
 
 
@@ -55,11 +55,19 @@ class InventoryTaken(Conflict):
 
 
 class InventoryNotFound(NotFound):
-    """No inventory of class {resource_class} found for resource provider {id}"""
+    """No inventory of class {resource_class} for {id}"""
+
+
+class InventoryGone(NotFound):
+    """No inventory of class {resource_class} found for delete on resource provider {id}"""
+
+
+class InventoryAbsent(Invalid):
+    """No inventory record with resource class {resource_class} for resource provider {id}"""
 
 
 class InventoryInvalid(Invalid):
-    """Unable to update inventory for resource provider {id}: {reason}"""
+    """Unable to {act} inventory for resource provider {id}: {reason}"""
 
 
 class InventoryExceeded(Conflict):
@@ -83,6 +91,14 @@ class AllocationsNotFound(NotFound):
     """No allocations for consumer '{id}'"""
 
 
+class InventoryClassUnknown(Invalid):
+    """Unknown resource class in inventory for resource provider {id}: No such resource class {names}."""
+
+
+class AllocationClassUnknown(Invalid):
+    """Unable to allocate inventory for consumer {id}: No such resource class {names}."""
+
+
 class ClassUnknown(Invalid):
     """No such resource class {names}."""
 
@@ -100,7 +116,7 @@ class ClassStandard(Invalid):
 
 
 class ClassInUse(Conflict):
-    """Error in delete resource class: {name} is in use in inventory."""
+    """Error in delete resource class: {name}: Class is in use in inventory."""
 
 
 class TraitNotFound(NotFound):

@@ -16,16 +16,19 @@ from pilvi.placement.resources import (
     host,
     inventory,
     provider,
+    reshape,
     resource_class,
     trait,
     usage,
 )
 
 LEAST, MOST = (1, 0), (1, 39)
+MICROVERSIONS = Microversions(("placement",), LEAST, MOST)
 
 
 def versions(request: Request) -> tuple[int, dict[str, Any]]:
-    """GET /"""
+    """GET /, which is under microversions like the rest."""
+    MICROVERSIONS.negotiate(request.headers)
     return 200, {"versions": [{"id": "v1.0", "min_version": dotted(LEAST), "max_version": dotted(MOST), "status": "CURRENT",
                                "links": [{"rel": "self", "href": ""}]}]}
 
@@ -36,10 +39,10 @@ def start(application: Application) -> None:
     candidate.keep(application)
 
 
-PARTS = (provider, inventory, resource_class, trait, aggregate, allocation, usage, candidate, host)
+PARTS = (provider, inventory, resource_class, trait, aggregate, allocation, usage, candidate, host, reshape)
 SERVICE = Service(
     name="placement", types=("placement",), path="", dialect=PLACEMENT, versions=versions, start=start,
-    microversions=Microversions(("placement",), LEAST, MOST),
+    microversions=MICROVERSIONS,
     tables=[gate.Counter, provider.Provider, inventory.Inventory, resource_class.CustomClass, trait.CustomTrait, consumer.Consumer,
             consumer.Allocation],
     routes=[route for part in PARTS for route in part.ROUTES], rules={name: rule for part in PARTS for name, rule in part.RULES.items()})

@@ -59,7 +59,7 @@ def parse(pairs: Pairs, version: tuple[int, int]) -> Request:
                                   if re.fullmatch(kind + _suffix(version), key)))
     request = Request([group(pairs, suffix, version) for suffix in suffixes], nested=version >= (1, 29))
     for key, value in pairs:
-        if key == "limit": request.limit = _limit(value)
+        if key == "limit" and request.limit is None: request.limit = _limit(value)
         elif key == "group_policy":
             if value not in ("none", "isolate"): raise errors.QueryInvalid(reason=f"'{value[:40]}' is not one of ['none', 'isolate']")
             request.isolate = value == "isolate"
@@ -160,11 +160,13 @@ def tree(text: str) -> str:
 def _uuid(text: str, parameter: str) -> str:
     try: return str(UUID(text))
     except ValueError: raise errors.QueryInvalid(
-        reason=f"Expected '{parameter}' parameter to contain valid UUID(s) (a format of uuid). Got: {text[:80]}") from None
+        reason=f"Expected '{parameter}' parameter to {'be a format of uuid' if parameter == 'in_tree' else 'contain valid UUID(s)'}. "
+        f"Got: {text[:80]}") from None
 
 
 def _limit(text: str) -> int:
-    if not re.fullmatch("[1-9][0-9]{0,17}", text): raise errors.QueryInvalid(reason=f"'{text[:40]}' does not match '^[1-9][0-9]*$'")
+    if not re.fullmatch("[1-9][0-9]{0,17}", text):
+        raise errors.QueryInvalid(reason=f"'{text[:40]}' is no limit; Failed validating 'pattern'")
     return int(text)
 
 

@@ -75,7 +75,7 @@ def write(call: Call, claims: list[Claim], *, check_generations: bool) -> None:
     for claim in claims:
         for place, amount in claim.amounts.items(): _add(change, place, amount)
     _check(call, claims, change)
-    _write_stock(call, number, change)
+    _write_stock(call, number, change, {place for claim in claims for place, _ in claim.amounts})
     if before: call.db.execute(delete(ALLOCATIONS).where(ALLOCATIONS.c.consumer_id.in_(ids)))
     if rows := [{"consumer_id": claim.consumer_id, "provider_id": place, "resource_class": name, "used": amount}
                 for claim in claims for (place, name), amount in claim.amounts.items()]: call.db.execute(insert(ALLOCATIONS), rows)
@@ -102,7 +102,8 @@ def _check(call: Call, claims: list[Claim], change: Amounts) -> None:
     providers = {place for place, _ in wanted}
     there = set(call.db.execute(select(provider.TABLE.c.id).where(provider.TABLE.c.id.in_(providers))).scalars())
     if missing := sorted(providers - there): raise errors.ProviderUnknown(id=missing[0])
-    resource_class.check(call, {name for _, name in wanted})
+    if unknown := resource_class.unknown(call, {name for _, name in wanted}):
+        raise errors.AllocationClassUnknown(id=claims[0].consumer_id, names=", ".join(unknown))
     stock = {(row.provider_id, row.resource_class): row for row in call.db.execute(
         select(STOCK).where(tuple_(STOCK.c.provider_id, STOCK.c.resource_class).in_(sorted(wanted))))}
     for claim in claims:
@@ -123,14 +124,15 @@ def _check_portion(row: Any, place: tuple[str, str], amount: int) -> None:
             f"between {row.min_unit} and {row.max_unit}."))
 
 
-def _write_stock(call: Call, number: int, change: Amounts) -> None:
+def _write_stock(call: Call, number: int, change: Amounts, givers: set[str]) -> None:
+    """A provider's generation moves on when something is taken of it; giving back invalidates nobody's view, as upstream has it."""
     assert call.db is not None
     if moved := [{"p": place, "c": name, "d": amount} for (place, name), amount in change.items() if amount]:
         call.db.connection().execute(update(STOCK).where(STOCK.c.provider_id == bindparam("p"), STOCK.c.resource_class == bindparam("c"))
                                      .values(used=STOCK.c.used + bindparam("d")), moved)
-    if touched := {place for place, _ in change}:
-        call.db.execute(update(provider.TABLE).where(provider.TABLE.c.id.in_(sorted(touched)))
-                        .values(generation=provider.TABLE.c.generation + 1, changed=number, updated_at=clock.now()))
+    for ids, step in ((givers, 1), ({place for place, _ in change} - givers, 0)):
+        if ids: call.db.execute(update(provider.TABLE).where(provider.TABLE.c.id.in_(sorted(ids))).values(
+            generation=provider.TABLE.c.generation + step, changed=number, updated_at=clock.now()))
 
 
 def _write_consumer(call: Call, claim: Claim, row: Any) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import BigInteger, Float, Integer, String, delete, insert, selec
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pilvi.core.context import Call
+from pilvi.core.errors import NotAllowed
 from pilvi.core.http.app import Response
 from pilvi.core.http.routes import Route, route
 from pilvi.core.policy import Rule
@@ -58,8 +59,9 @@ def values_of(call: Call, id: str, name: str, given: dict[str, Any]) -> dict[str
     values = DEFAULTS | {key: value for key, value in given.items() if key in AMOUNTS and key != "resource_provider_generation"}
     free = values["total"] - values["reserved"]
     if free < 0 or (free == 0 and call.version < (1, 26)):
-        raise errors.InventoryInvalid(id=id, reason=f"Invalid inventory for '{name}' on resource provider '{id}'. The reserved value is "
-                                      f"greater than {'or equal to ' if call.version < (1, 26) else ''}total.")
+        act = "create" if call.request and call.request.method == "POST" else "update"
+        raise errors.InventoryInvalid(act=act, id=id, reason=f"Invalid inventory for '{name}' on resource provider '{id}'. The reserved "
+                                      f"value is greater than {'or equal to ' if call.version < (1, 26) else ''}total.")
     return {"provider_id": id, "resource_class": name, **values}
 
 
@@ -78,11 +80,12 @@ def render(row: Any) -> dict[str, Any]:
 def replace(call: Call, row: Any, wanted: dict[str, dict[str, Any]]) -> None:
     """Makes the provider's inventories exactly these; what is taken stays taken. Raises InventoryInUse. In the caller's transaction."""
     assert call.db is not None
-    resource_class.check(call, wanted)
+    if missing := resource_class.unknown(call, wanted): raise errors.InventoryClassUnknown(id=row.id, names=", ".join(missing))
     there = rows_of(call, row.id)
     values = {name: values_of(call, row.id, name, given) for name, given in wanted.items()}
     gone = [name for name in there if name not in wanted]
-    if taken := [name for name in gone if there[name].used]: raise errors.InventoryInUse(id=row.id, classes=", ".join(sorted(taken)))
+    taken = sorted((name for name in gone if there[name].used), key=resource_class.rank)
+    if taken: raise errors.InventoryInUse(id=row.id, classes=", ".join(taken))
     if gone: call.db.execute(delete(TABLE).where(TABLE.c.provider_id == row.id, TABLE.c.resource_class.in_(gone)))
     for name in values.keys() & there.keys(): _set(call, row.id, name, values[name])
     if new := [values[name] for name in values if name not in there]: call.db.execute(insert(TABLE), new)
@@ -144,7 +147,7 @@ def set_one(call: Call, id: str, name: str) -> dict[str, Any]:
     provider.expect(row, call.body["resource_provider_generation"])
     resource_class.check(call, [name])
     values = values_of(call, row.id, name, call.body)
-    if name not in rows_of(call, row.id): raise errors.InventoryInvalid(id=row.id, reason=f"there is no inventory of class {name}")
+    if name not in rows_of(call, row.id): raise errors.InventoryAbsent(id=row.id, resource_class=name)
     _set(call, row.id, name, values)
     generation = provider.touch(call, number, row)
     gate.dated(call)
@@ -157,10 +160,15 @@ def remove_one(call: Call, id: str, name: str) -> None:
     number = gate.enter(call)
     row = provider.find(call, id)
     there = rows_of(call, row.id)
-    if name not in there: raise errors.InventoryNotFound(id=row.id, resource_class=name)
+    if name not in there: raise errors.InventoryGone(id=row.id, resource_class=name)
     if there[name].used: raise errors.InventoryInUse(id=row.id, classes=name)
     call.db.execute(delete(TABLE).where(TABLE.c.provider_id == row.id, TABLE.c.resource_class == name))
     provider.touch(call, number, row)
+
+
+def refuse(call: Call, id: str) -> None:
+    """DELETE of all before 1.5."""
+    raise NotAllowed(method="DELETE", allow="GET, POST, PUT")
 
 
 def remove_all(call: Call, id: str) -> None:
@@ -177,6 +185,7 @@ ROUTES = [
     Route(PATH, "GET", list_all, RULE + "list", transaction="read"),
     Route(PATH, "POST", create, RULE + "create", transaction="write", body=POST_SHAPE),
     Route(PATH, "PUT", set_all, RULE + "update", transaction="write", body=ALL_SHAPE),
+    route(PATH, "DELETE", refuse, RULE + "delete", until="1.4"),
     route(PATH, "DELETE", remove_all, RULE + "delete", since="1.5", transaction="write", status=204),
     Route(PATH + "/{name}", "GET", show, RULE + "show", transaction="read"),
     Route(PATH + "/{name}", "PUT", set_one, RULE + "update", transaction="write", body=ONE_SHAPE),

@@ -119,8 +119,8 @@ def create(call: Call) -> Response:
     if parent is not None:
         parent = plain_uuid(parent)
         above = call.db.execute(select(TABLE).where(TABLE.c.id == parent)).first()
-        if parent == id: raise errors.ParentInvalid(id=id, reason="parent provider UUID cannot be same as UUID.")
-        if above is None: raise errors.ParentUnknown(id=id, parent=parent)
+        reason = "parent provider UUID cannot be same as UUID." if parent == id else "parent provider UUID does not exist."
+        if parent == id or above is None: raise errors.ParentInvalid(act="create", name=call.body["name"], id=id, reason=reason)
         root = above.root_id
     _unique(call, id, call.body["name"])
     call.db.execute(TABLE.insert().values(id=id, name=call.body["name"], generation=0, parent_id=parent, root_id=root, changed=number))
@@ -160,15 +160,19 @@ def _move(call: Call, number: int, row: Any, parent: str | None) -> None:
     assert call.db is not None
     if call.version < (1, 37) and row.parent_id is not None:
         verb = "un-parenting" if parent is None else "re-parenting"
-        raise errors.ParentInvalid(id=row.id, reason=f"{verb} a provider is not currently allowed.")
+        raise _unmoved(row, f"{verb} a provider is not currently allowed.")
     below = _subtree(call, row)
     root = row.id
     if parent is not None:
         above = call.db.execute(select(TABLE).where(TABLE.c.id == parent)).first()
-        if above is None: raise errors.ParentUnknown(id=row.id, parent=parent)
-        if parent in below: raise errors.ParentInvalid(id=row.id, reason="creating loop in the provider tree is not allowed.")
+        if above is None: raise _unmoved(row, "parent provider UUID does not exist.")
+        if parent in below: raise _unmoved(row, "creating loop in the provider tree is not allowed.")
         root = above.root_id
     call.db.execute(update(TABLE).where(TABLE.c.id.in_(below)).values(root_id=root, changed=number))
+
+
+def _unmoved(row: Any, reason: str) -> errors.ParentInvalid:
+    return errors.ParentInvalid(act="save", name=row.name, id=row.id, reason=reason)
 
 
 def _subtree(call: Call, row: Any) -> list[str]:
@@ -183,7 +187,8 @@ def remove(call: Call, id: str) -> None:
     """DELETE of a provider that has neither children nor allocations."""
     assert call.db is not None
     gate.enter(call)
-    row = find(call, id)
+    try: row = find(call, id)
+    except errors.ProviderNotFound: raise errors.ProviderGone(id=id) from None
     if call.db.execute(select(TABLE.c.id).where(TABLE.c.parent_id == row.id)).first(): raise errors.ProviderHasChildren(id=row.id)
     stock = Base.metadata.tables["placement_inventories"]
     if call.db.execute(select(stock.c.used).where(stock.c.provider_id == row.id, stock.c.used > 0)).first():

@@ -41,10 +41,19 @@ def custom(call: Call, name: str) -> Any:
     return call.db.execute(select(CustomClass.name, CustomClass.updated_at).where(CustomClass.name == name)).first()
 
 
+def unknown(call: Call, names: Iterable[str]) -> list[str]:
+    """Those of the names that are no classes."""
+    return sorted(name for name in names if name not in RESOURCE_CLASSES and custom(call, name) is None)
+
+
 def check(call: Call, names: Iterable[str]) -> None:
     """Raises ClassUnknown for a class that does not exist."""
-    if unknown := sorted(name for name in names if name not in RESOURCE_CLASSES and custom(call, name) is None):
-        raise errors.ClassUnknown(names=", ".join(unknown))
+    if missing := unknown(call, names): raise errors.ClassUnknown(names=", ".join(missing))
+
+
+def rank(name: str) -> tuple[int, str]:
+    """The usual order: standard classes as they are known, then custom ones by name."""
+    return (RESOURCE_CLASSES.index(name) if name in RESOURCE_CLASSES else len(RESOURCE_CLASSES), name)
 
 
 def find(call: Call, name: str) -> float | None:
@@ -103,11 +112,12 @@ def ensure(call: Call, name: str) -> Response:
     assert call.db is not None and call.request is not None
     if call.request.body: raise errors.BodyWrong(reason="The request body should be empty.")
     if not re.fullmatch(CUSTOM, name) or len(name) > 255:
-        raise errors.BodyWrong(reason=f"Failed validating 'pattern' in schema: '{name}' does not match '{CUSTOM}'")
+        raise errors.BodyWrong(reason=f"JSON does not validate: '{name[:300]}' is no name of a custom class\n\nFailed validating "
+                               f"'{'maxLength' if len(name) > 255 else 'pattern'}' in schema")
     gate.enter(call)
     there = custom(call, name) is not None
     if not there: call.db.execute(insert(CustomClass), [{"name": name}])
-    gate.dated(call)
+    if there: gate.dated(call)
     return Response(204 if there else 201, None, {"Location": call.url(f"/resource_classes/{name}")})
 
 

@@ -67,7 +67,7 @@ def list_all(call: Call) -> dict[str, Any]:
                                         f'?name=[in|startswith]:[name1,name2|prefix]. Got: "{given[:200]}"')
     if (flag := call.request.one("associated")) is not None:
         if flag.lower() not in ("true", "false"):
-            raise errors.QueryInvalid(reason=f'The query parameter (associated) only accepts "true" or "false". Got: "{flag[:40]}"')
+            raise errors.QueryInvalid(reason=f'The query parameter "associated" only accepts "true" or "false". Got: "{flag[:40]}"')
         held = associated(call)
         names = names & held if flag.lower() == "true" else names - held
     gate.dated(call)

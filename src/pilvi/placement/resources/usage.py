@@ -64,7 +64,9 @@ def _query(call: Call) -> dict[str, str]:
     if "project_id" not in asked: raise errors.QueryInvalid(reason="'project_id' is a required property")
     if len(asked) < len(call.request.query): raise errors.QueryTwice(name=call.request.query[-1][0])
     for name, value in asked.items():
-        if not 1 <= len(value) <= 255: raise errors.QueryInvalid(reason=f"{name}: '{value[:40]}' is too short or too long")
+        if not 1 <= len(value) <= 255: raise errors.QueryInvalid(
+            reason=f"{name}: '{value[:40]}' is too {'short' if not value else 'long'}\n\n"
+            f"Failed validating '{'maxLength' if value else 'minLength'}' in schema")
     if "consumer_type" in asked and not re.fullmatch("[A-Z0-9_]+|all|unknown", asked["consumer_type"]):
         raise errors.QueryInvalid(reason=f"consumer_type '{asked['consumer_type']}' does not match '^[A-Z0-9_]+$|^all$|^unknown$'")
     return asked
