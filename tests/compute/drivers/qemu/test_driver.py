@@ -1,0 +1,158 @@
+"""What only real guests show: what they see of their disks, and what is left after crashes."""
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from tests.compute.drivers.qemu.guests import Shell, from_image, host, in_memory, start
+
+from pilvi.compute.agent import config_drive
+from pilvi.compute.drivers.interface import Disk, HypervisorFailure
+from pilvi.compute.drivers.qemu import process
+
+pytestmark = pytest.mark.real
+
+
+def volume(folder: Path, name: str, device: str) -> Disk:
+    path = folder / name
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", path, "64M"], check=True)
+    return Disk(id=f"{name}-0123456789-0123456789", device=device, connection={"driver": "file", "path": str(path), "format": "qcow2"})
+
+
+def test_a_guest_sees_its_disks_and_config_drive_and_keeps_what_it_wrote():
+    with host() as (driver, folder):
+        config_drive.write(folder / "drive", config_drive.files({
+            "uuid": "83679162-1378", "name": "web", "hostname": "web-7", "project_id": "p",
+            "user_data": b"#!/bin/sh\necho hello > /root/by-user-data\n"}))
+        machine = from_image(config_drive_path=str(folder / "drive"))
+        driver.create(machine)
+        (folder / "drive").unlink()  # the agent may clean up
+        data = volume(folder, "data", "vdb")
+        shell = Shell(driver, machine.server_id)
+        assert shell.run("hostname; cat /root/by-user-data").split() == ["web-7", "hello"]
+        assert int(shell.run("cat /sys/block/vda/size")) == 1 << 21
+        assert int(shell.run("df -k / | tail -1 | awk '{print $2}'")) > 900_000
+        driver.attach_disk(machine.server_id, data)
+        time.sleep(2)
+        named = "for d in /sys/block/vd*; do [ \"$(cat $d/serial)\" = data-0123456789-0123 ] && basename $d; done"
+        device = shell.run(named).strip()
+        assert device.startswith("vd")
+        shell.run(f"echo precious > /dev/{device}; echo kept > /root/kept; sync")
+        driver.resize_disk(machine.server_id, data.id, 1)
+        assert int(shell.run(f"cat /sys/block/{device}/size")) == 1 << 21
+        driver.detach_disk(machine.server_id, data.id)
+        assert shell.run(named).strip() == ""
+        driver.attach_disk(machine.server_id, data)
+        shell.close()
+        driver.stop(machine.server_id, 60)
+        driver.start(machine.server_id)
+        shell = Shell(driver, machine.server_id)
+        assert shell.run(f"cat /root/kept; head -c 8 /dev/$({named})").split() == ["kept", "precious"]
+        shell.close()
+
+
+def test_a_soft_reboot_goes_through_the_guest_and_keeps_the_process():
+    with host() as (driver, folder):
+        machine = in_memory()
+        driver.create(machine)
+        Shell(driver, machine.server_id).close()
+        before = process.find(folder / "m")
+        boots = driver.console_log(machine.server_id, None).count("login:")
+        started = time.monotonic()
+        driver.reboot(machine.server_id, hard=False, grace_seconds=120)
+        assert time.monotonic() - started < 110  # by its own power-down, not by the end of our patience
+        assert process.find(folder / "m") == before
+        Shell(driver, machine.server_id).close()
+        assert driver.console_log(machine.server_id, None).count("login:") > boots
+
+
+def test_each_guest_is_a_user_of_its_own_without_rights_on_its_disks():
+    if os.geteuid(): pytest.skip("only root can give a guest another user")
+    with host() as (driver, folder):
+        machines = [from_image(), from_image()]
+        for machine in machines: driver.create(machine)
+        owners = {os.stat(f"/proc/{pid}").st_uid for pid in process.find(folder / "m").values()}
+        assert len(owners) == 2 and 0 not in owners
+        assert folder.stat().st_mode & 0o077 == 0 and {path.stat().st_uid for path in folder.glob("m/*/disk*")} == {0}
+
+
+def test_a_killed_qemu_is_a_crash_and_can_be_started_again():
+    with host() as (driver, folder):
+        told: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
+        driver.watch(lambda *what: told.put(what))
+        machine = in_memory()
+        driver.create(machine)
+        os.kill(process.find(folder / "m")[machine.server_id], signal.SIGKILL)
+        assert told.get(timeout=30) == (machine.server_id, "crashed")
+        assert driver.power() == {machine.server_id: "crashed"}
+        (folder / "m" / machine.server_id / "started").write_text("another boot of the host")
+        assert driver.power() == {machine.server_id: "stopped"}
+        driver.start(machine.server_id)
+        assert driver.power() == {machine.server_id: "running"}
+        assert told.empty()
+
+
+def test_what_a_guest_did_while_no_agent_ran_is_found():
+    with host() as (driver, folder):
+        machine = in_memory()
+        driver.create(machine)
+        shell = Shell(driver, machine.server_id)
+        driver.close()
+        shell.send("poweroff")
+        time.sleep(8)
+        told: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
+        again = start(folder)
+        again.watch(lambda *what: told.put(what))
+        assert told.get(timeout=60) == (machine.server_id, "stopped")
+        assert process.find(folder / "m") == {}
+        again.destroy(machine.server_id)
+        again.close()
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.02, 0.05, 0.1, 0.2])
+def test_an_agent_killed_while_it_creates_leaves_nothing_that_create_and_destroy_cannot_handle(seconds):
+    with host() as (driver, folder):
+        machine = in_memory(disks=[Disk(id="root", device="vda", boot_index=0, size_gib=1)])
+        if (agent := os.fork()) == 0:
+            os.setsid()
+            start(folder).create(machine)
+            os._exit(0)
+        time.sleep(seconds)
+        os.kill(agent, signal.SIGKILL)
+        os.waitpid(agent, 0)
+        driver.create(machine)
+        assert driver.power() == {machine.server_id: "running"}
+        assert len(process.find(folder / "m")) == 1
+        driver.destroy(machine.server_id)
+        assert process.find(folder / "m") == {} and not (folder / "m" / machine.server_id).exists()
+
+
+def test_a_disk_that_cannot_be_opened_leaves_a_running_machine_as_it_was():
+    with host() as (driver, folder):
+        machine = in_memory()
+        driver.create(machine)
+        absent = Disk(id="absent", device="vdb", connection={"driver": "file", "path": str(folder / "absent"), "format": "qcow2"})
+        (folder / "text").write_text("not a qcow2 image")
+        broken = Disk(id="broken", device="vdb", connection={"driver": "file", "path": str(folder / "text"), "format": "qcow2"})
+        for disk in (absent, broken):
+            with pytest.raises(HypervisorFailure): driver.attach_disk(machine.server_id, disk)
+        assert driver.statistics(machine.server_id)["disks"] == {}
+        driver.attach_disk(machine.server_id, volume(folder, "good", "vdb"))
+        driver.stop(machine.server_id, 0)
+        driver.start(machine.server_id)
+
+
+def test_a_machine_that_cannot_start_says_why_and_can_be_destroyed():
+    with host() as (driver, folder):
+        (folder / "text").write_text("not a qcow2 image")
+        broken = Disk(id="v", device="vda", connection={"driver": "file", "path": str(folder / "text"), "format": "qcow2"})
+        machine = in_memory(disks=[broken])
+        with pytest.raises(HypervisorFailure, match="not in qcow2 format"): driver.create(machine)
+        assert driver.power() == {machine.server_id: "stopped"}
+        driver.destroy(machine.server_id)
+        assert list((folder / "m").iterdir()) == []
