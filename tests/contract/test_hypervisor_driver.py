@@ -7,10 +7,8 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
-import shutil
 import socket
 import subprocess
-import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -105,14 +103,12 @@ def eventually(true: Callable[[], bool], seconds: float) -> None:
 
 
 @pytest.fixture(params=[pytest.param(name, marks=pytest.mark.real if name == "qemu" else ()) for name in DRIVERS])
-def host(request: pytest.FixtureRequest) -> Iterator[SimulatedHost]:
+def host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SimulatedHost]:
     if request.param == "qemu" and "PILVI_TEST_GUEST" not in os.environ: pytest.skip("PILVI_TEST_GUEST names no folder with a tiny guest")
-    folder = Path(tempfile.mkdtemp(prefix="hv-"))  # short: there will be unix sockets in it
-    host = HOSTS[request.param](folder)
+    host = HOSTS[request.param](tmp_path)
     yield host
     for server_id in host.driver.power(): host.driver.destroy(server_id)
     host.driver.close()
-    shutil.rmtree(folder)
 
 
 def test_the_host_offers_something(host):

@@ -24,8 +24,8 @@ UID_BASE = 700_000
 
 @contextmanager
 def host() -> Iterator[tuple[Qemu, Path]]:
-    """A driver and its folder (a short name: there will be sockets in it); afterwards nothing of it runs."""
-    folder = Path(tempfile.mkdtemp(prefix="hv-"))
+    """A driver and its folder (of a name too long for sockets, as a state folder may have); afterwards nothing of it runs."""
+    folder = Path(tempfile.mkdtemp(prefix=f"hv-{'long-' * 12}"))
     driver = start(folder)
     try:
         yield driver, folder
@@ -49,7 +49,8 @@ def guest_folder() -> Path:
 def in_memory(**changed: Any) -> Machine:
     """A machine whose whole system is in its ramdisk: the fastest to boot."""
     facts = dict(server_id=str(uuid.uuid4()), name="a", vcpus=1, memory_mib=128, disks=[], nics=[],
-                 kernel_path=str(guest_folder() / "vmlinuz"), ramdisk_path=str(guest_folder() / "initrd-full"), kernel_arguments="console=ttyS0 quiet no_timer_check mitigations=off")
+                 kernel_path=str(guest_folder() / "vmlinuz"), ramdisk_path=str(guest_folder() / "initrd-full"),
+                 kernel_arguments="console=ttyS0 quiet no_timer_check mitigations=off")
     return Machine(**{**facts, **changed})
 
 
