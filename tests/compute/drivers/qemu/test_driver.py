@@ -156,3 +156,36 @@ def test_a_machine_that_cannot_start_says_why_and_can_be_destroyed():
         assert driver.power() == {machine.server_id: "stopped"}
         driver.destroy(machine.server_id)
         assert list((folder / "m").iterdir()) == []
+
+
+def test_a_stopped_machine_with_another_image_gets_a_fresh_root_and_keeps_its_own_other_disks():
+    with host() as (driver, folder):
+        images = [volume(folder, name, "vda").connection["path"] for name in ("one", "two")]
+        swap = Disk(id="swap", device="vdb", size_gib=1)
+        roots = [Disk(id="root", device="vda", boot_index=0, size_gib=1, image_path=path) for path in images]
+        machine = in_memory(disks=[roots[0], swap])
+        driver.create(machine)
+        driver.stop(machine.server_id, 0)
+        own = sorted((folder / "m" / machine.server_id).glob("disk*.qcow2"))
+        kept = own[1].stat().st_ino
+        driver.create(in_memory(server_id=machine.server_id, disks=[roots[1], swap]))
+        assert images[1] in subprocess.run(["qemu-img", "info", "-U", own[0]], check=True, capture_output=True, text=True).stdout
+        assert own[1].stat().st_ino == kept
+        driver.stop(machine.server_id, 0)
+        driver.detach_disk(machine.server_id, "swap")
+        assert not own[1].exists() and own[0].exists()
+
+
+def test_destroying_a_machine_whose_bridge_is_gone_can_be_tried_again():
+    with host() as (driver, folder):
+        machine = in_memory()
+        driver.create(machine)
+        definition = folder / "m" / machine.server_id / "machine.json"
+        lost = (b'"nics":[{"port_id":"p","mac":"fa:16:3e:00:00:01","mtu":1442,'
+                b'"binding":{"vif_type":"ovs","vif_details":{"bridge":"b","ovsdb":"unix:/no"}}}]')
+        definition.write_bytes(definition.read_bytes().replace(b'"nics":[]', lost).replace(b'"nic_slots":{}', b'"nic_slots":{"p":5}'))
+        with pytest.raises(HypervisorFailure, match="ovs-vsctl"): driver.destroy(machine.server_id)
+        assert process.find(folder / "m") == {} and definition.exists()
+        definition.write_bytes(definition.read_bytes().replace(lost, b'"nics":[]'))
+        driver.destroy(machine.server_id)
+        assert not definition.parent.exists()
