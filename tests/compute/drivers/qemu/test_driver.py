@@ -13,7 +13,8 @@ from tests.compute.drivers.qemu.guests import Shell, from_image, host, in_memory
 
 from pilvi.compute.agent import config_drive
 from pilvi.compute.drivers.interface import Disk, HypervisorFailure
-from pilvi.compute.drivers.qemu import process
+from pilvi.compute.drivers.qemu import disks, process
+from pilvi.compute.drivers.qemu.definition import DISK_SLOTS
 
 pytestmark = pytest.mark.real
 
@@ -145,6 +146,19 @@ def test_a_disk_that_cannot_be_opened_leaves_a_running_machine_as_it_was():
         driver.attach_disk(machine.server_id, volume(folder, "good", "vdb"))
         driver.stop(machine.server_id, 0)
         driver.start(machine.server_id)
+
+
+def test_an_attachment_that_was_cut_short_is_done_again():
+    with host() as (driver, folder):
+        machine, disk = in_memory(), volume(folder, "data", "vdb")
+        driver.create(machine)
+        monitor, half = driver._guest(machine.server_id).monitor(), disks.opening(disk, DISK_SLOTS[1], Path("/own"))
+        with open(folder / "data", "r+b") as file:
+            monitor.execute_with_descriptor("add-fd", {"fdset-id": half.files[0].number}, file.fileno())
+        for node in half.nodes: monitor.execute("blockdev-add", node)
+        driver.attach_disk(machine.server_id, disk)
+        assert disk.id in driver.statistics(machine.server_id)["disks"]
+        assert len(monitor.execute("query-fdsets")) == 2  # the console log's and the disk's
 
 
 def test_a_machine_that_cannot_start_says_why_and_can_be_destroyed():
