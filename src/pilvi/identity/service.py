@@ -43,6 +43,7 @@ def start(application: Application) -> None:
                       token_seconds=config.token_seconds)
     keyring.prepare()
     application.state |= {"keyring": keyring, "stories": OrderedDict(), "expand_roles": expand}
+    application.authenticator.ask = lambda token, story: validate.identify(application, token)
 
 
 TOKENS = "/v3/auth/tokens"

@@ -51,6 +51,7 @@ class NatsBus(Exchange):
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="bus-nats", daemon=True)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._keeper: asyncio.Task[Any] | None = None
 
     def start(self) -> None:
         self._problem = "not yet connected"
@@ -78,6 +79,7 @@ class NatsBus(Exchange):
 
     async def _keep_connected(self) -> None:
         """nats-py reconnects by itself, but gives up for good on some errors (a refused password among them)."""
+        self._keeper = asyncio.current_task()
         while not self._closing:
             client, ended = Client(), asyncio.Event()
 
@@ -92,9 +94,16 @@ class NatsBus(Exchange):
                 self._connected()
                 await ended.wait()
             except (NatsError, OSError) as error: await self._note(error)
+            finally: await self._part_from(client)
             await asyncio.sleep(RECONNECT_SECONDS)
 
+    async def _part_from(self, client: Client) -> None:
+        """Within a limit: a broker that does not answer must not keep the process from ending."""
+        try: await asyncio.wait_for(client.close(), CONNECT_LIMIT_SECONDS)
+        except (NatsError, OSError) as error: await self._note(error)
+
     async def _come_back(self) -> None:
+        await self._listen()  # nats-py subscribes again by itself, but not to what has been served meanwhile
         self._connected()
 
     async def _note(self, error: Exception) -> None:
@@ -165,8 +174,8 @@ class NatsBus(Exchange):
         except (NatsError, OSError) as error: await self._note(error)
 
     async def _hang_up(self) -> None:
-        """Within a limit: a broker that does not answer must not keep the process from ending."""
-        try: await asyncio.wait_for(self._client.close(), CONNECT_LIMIT_SECONDS)
-        except (NatsError, OSError, TimeoutError) as error: await self._note(error)
-        for task in self._tasks: task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        answers = [task for task in self._tasks if task is not self._keeper]
+        if answers: await asyncio.wait(answers, timeout=CONNECT_LIMIT_SECONDS)
+        tasks = list(self._tasks)
+        for task in tasks: task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

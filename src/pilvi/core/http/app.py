@@ -129,12 +129,12 @@ class Application:
         path = self._without_project(request.path)
         try: found: Any = self.routes.find(path)
         except NotFound as failure: found = failure
-        open_to_all = not isinstance(found, NotFound) and all(r.policy == ANYONE for rs in found[0].routes.values() for r in rs)
+        candidates = [] if isinstance(found, NotFound) else found[0].routes.get(request.method, [])
+        open_to_all = bool(candidates) and all(entry.policy == ANYONE for entry in candidates)
         if len(request.query_string) > limits.QUERY_BYTES: raise TooLarge(reason="the query string is too long")
         if self.service.microversions: call.version = self.service.microversions.negotiate(request.headers)
         if not open_to_all:
-            story = found[0].routes.get(request.method, [None])[0] if not isinstance(found, NotFound) else None
-            if story and story.story and call.trace is None: self._begin_story(call, request, story.story)
+            if candidates and candidates[0].story and call.trace is None: self._begin_story(call, request, candidates[0].story)
             self.authenticate(call, request)
         elif call.token:
             try: self.authenticate(call, request)
@@ -275,7 +275,8 @@ def from_scope(scope: Mapping[str, Any]) -> Request:
 
 async def read_body(receive: Any, most: int) -> bytes:
     """The whole body. Raises TooLarge after `most` bytes."""
-    pieces, size = [], 0
+    pieces: list[bytes] = []
+    size = 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect": return b"".join(pieces)

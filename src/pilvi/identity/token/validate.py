@@ -11,8 +11,8 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pilvi.core import clock, trace
-from pilvi.core.context import Call
-from pilvi.core.errors import Forbidden
+from pilvi.core.context import Call, Identity
+from pilvi.core.errors import Forbidden, Unauthenticated
 from pilvi.core.http import auth
 from pilvi.core.http.app import Application, Response
 from pilvi.core.wire import Base
@@ -94,6 +94,19 @@ def catalogue_of(app: Application, payload: Payload) -> list[dict[str, Any]]:
     """The services a token may reach."""
     with app.database.read() as db:
         return catalogue(db, payload.scope_id if payload.scope == "project" else None, payload.user_id)
+
+
+def identify(app: Application, token: str) -> Identity:
+    """Who a token speaks for, without a request: identity's own way. Raises Unauthenticated."""
+    payload = read(app, token)
+    if payload is None: raise Unauthenticated()
+    try: facts = facts_of(app, payload)
+    except errors.ScopeRefused: raise Unauthenticated() from None
+    project, domain = facts.scope.get("project") or {}, facts.scope.get("domain") or {}
+    return Identity(
+        user_id=facts.user["id"], user_name=facts.user["name"], user_domain_id=facts.user["domain"]["id"], project_id=project.get("id"),
+        project_name=project.get("name"), project_domain_id=(project.get("domain") or {}).get("id"), domain_id=domain.get("id"),
+        system="system" in facts.scope, roles=tuple(facts.roles.values()), audit_id=payload.audit_ids[0], expires_at=payload.expires_at)
 
 
 def _subject(call: Call) -> tuple[Payload, Facts]:
