@@ -212,7 +212,7 @@ class Resource:
         if not self.dialect.envelope: return body if isinstance(body, dict) else {}
         if not isinstance(body, dict) or not isinstance(body.get(self.name), dict):
             raise faults.BodyInvalid(reason=f"Invalid input for field/attribute {self.name}. The body must be an object with '{self.name}'.")
-        if extra := set(body) - {self.name} - ({"OS-SCH-HNT:scheduler_hints", "os:scheduler_hints"} if self.name == "server" else set()):
+        if extra := set(body) - {self.name} - ({"OS-SCH-HNT:scheduler_hints", "os:scheduler_hints"} if self.name in ("server", "volume") else set()):
             raise faults.BodyInvalid(reason=f"Additional properties are not allowed ({', '.join(sorted(map(str, extra)))[:200]} was unexpected)")
         return body[self.name]
 
