@@ -32,7 +32,7 @@ def usable(cidr: str, address: str) -> bool:
 def overlap(one: str, other: str) -> bool:
     """Do the networks share an address?"""
     left, right = ip_network(one), ip_network(other)
-    return left.version == right.version and left.overlaps(right)  # type: ignore[arg-type]
+    return left.version == right.version and left.overlaps(right)
 
 
 def first_address(cidr: str) -> str:

@@ -3,6 +3,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from pilvi.core.http.app import Application
+
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """See each field."""
@@ -16,3 +18,9 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """What guests are told to ask when their subnet names no servers; IP addresses."""
     resync_seconds: float = 60.0
     """How often the backend is compared with the database even if nothing changed, in seconds."""
+
+
+def config_of(application: Application | None) -> Config:
+    """The options in force."""
+    assert application is not None and isinstance(application.config, Config)
+    return application.config

@@ -65,7 +65,7 @@ class TenantQuotaNotFound(NotFound):
 
 
 class NetworkInUse(Conflict):
-    """Unable to complete operation on network {net_id}. There are one or more ports still in use on the network, id for these ports is: {ports}."""
+    """Unable to complete operation on network {net_id}. There are one or more ports still in use on the network, id for these ports is: {ports}."""  # noqa: E501
 
 
 class SubnetInUse(Conflict):
@@ -146,7 +146,7 @@ class MacAddressInUse(Conflict):
 
 
 class PortBound(Conflict):
-    """Unable to complete operation on port {port_id}, port is already bound, port type: {vif_type}, old_mac {old_mac}, new_mac {new_mac}."""
+    """Unable to complete operation on port {port_id}, port is already bound, port type: {vif_type}, old_mac {old_mac}, new_mac {new_mac}."""  # noqa: E501
 
 
 class ServicePortInUse(Conflict):
@@ -191,7 +191,7 @@ class RouterInterfaceInUseByRoute(Conflict):
 
 
 class RouterExternalGatewayInUseByFloatingIp(Conflict):
-    """Gateway cannot be updated for router {router_id}, since a gateway to external network {net_id} is required by one or more floating IPs."""
+    """Gateway cannot be updated for router {router_id}, since a gateway to external network {net_id} is required by one or more floating IPs."""  # noqa: E501
 
 
 class InvalidRoutes(Invalid):
@@ -203,7 +203,7 @@ class RoutesExhausted(Invalid):
 
 
 class ExternalGatewayForFloatingIPNotFound(NotFound):
-    """External network {external_network_id} is not reachable from subnet {subnet_id}.  Therefore, cannot associate Port {port_id} with a Floating IP."""
+    """External network {external_network_id} is not reachable from subnet {subnet_id}.  Therefore, cannot associate Port {port_id} with a Floating IP."""  # noqa: E501
 
 
 class FloatingIPPortAlreadyAssociated(Conflict):
@@ -259,7 +259,7 @@ class SecurityGroupRuleParameterConflict(Invalid):
 
 
 class SecurityGroupRuleInvalidProtocol(Invalid):
-    """Security group rule protocol {protocol} not supported. Only protocol values {values} and integer representations [0 to 255] are supported."""
+    """Security group rule protocol {protocol} not supported. Only protocol values {values} and integer representations [0 to 255] are supported."""  # noqa: E501
 
 
 class SecurityGroupProtocolEthertypeConflict(Invalid):

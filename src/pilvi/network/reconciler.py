@@ -1,4 +1,4 @@
-"""Keeps the backend equal to the rows: after every commit, and now and then even if nothing changed; and the rows' statuses equal to the backend.
+"""Keeps the backend equal to the rows, after every commit and now and then even without one; and ports' statuses equal to the backend's.
 
 A failure leaves the desired state where it is; the next turn tries again, and `problem` says what is wrong meanwhile.
 """
@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any
 
 import structlog
 from sqlalchemy import Connection, event
@@ -15,7 +14,7 @@ from pilvi.core import clock, reconcile
 from pilvi.core.http.app import Application
 from pilvi.core.reconcile import Repeat
 from pilvi.network import topology
-from pilvi.network.config import Config
+from pilvi.network.config import config_of
 from pilvi.network.drivers.interface import Backend, NetworkFailure
 from pilvi.network.port import states
 
@@ -30,8 +29,9 @@ class Reconciler:
     """The loop between one service's database and its backend."""
 
     def __init__(self, application: Application) -> None:
-        self.database, self.backend = application.database, _backend(application)
-        self.config: Config = application.config
+        self.database = application.database
+        self.backend: Backend = application.state["network_backend"]
+        self.config = config_of(application)
         self.problem: str | None = "The network backend has not been started yet."
         """What is wrong, as a sentence; None when well."""
         self._changes, self._applied, self._applied_at = 1, 0, 0.0
@@ -100,9 +100,3 @@ class Reconciler:
         except Exception:
             with self._lock: self._seen = seen | self._seen  # what came meanwhile is newer
             raise
-
-
-def _backend(application: Application) -> Backend:
-    found: Any = application.state["network_backend"]
-    backend: Backend = found
-    return backend

@@ -10,6 +10,7 @@ from pilvi.core.http.routes import Route
 from pilvi.core.policy import Rule
 from pilvi.core.service import Service
 from pilvi.network import extensions
+from pilvi.network.conductor import HANDLERS
 from pilvi.network.config import Config
 from pilvi.network.port import explain
 from pilvi.network.reconciler import Reconciler
@@ -61,6 +62,7 @@ SERVICE = Service(
     name="network", types=("network",), path="", dialect=NEUTRON, versions=versions, config=Config, start=start, stop=stop,
     resources=RESOURCES, tables=[Allocation, Pool, PortGroup, QuotaLimit],
     rules={"get_version": Rule("@"), **standard.RULES, **quota.RULES, **availability.RULES, **extensions.RULES},
-    routes=[Route("/v2.0", "GET", show_version, "get_version"), *security_group.ROUTES, *router.ROUTES, *router_interface.ROUTES, *tag.routes(TAGGED),
-            *quota.ROUTES, *availability.ROUTES, *extensions.ROUTES, *explain.ROUTES],
+    routes=[Route("/v2.0", "GET", show_version, "get_version"), *security_group.ROUTES, *router.ROUTES, *router_interface.ROUTES,
+            *tag.routes(TAGGED), *quota.ROUTES, *availability.ROUTES, *extensions.ROUTES, *explain.ROUTES],
+    handlers={"network.conductor": HANDLERS},
 )

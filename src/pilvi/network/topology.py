@@ -1,4 +1,4 @@
-"""From rows to the plain values that a backend is given: all that should exist, by column selects (the loop runs after every burst of commits)."""
+"""From rows to the plain values that a backend is given: all that should exist. By column selects: it runs after every burst of commits."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -11,8 +11,9 @@ from pilvi.network.drivers import interface
 from pilvi.network.port.service_port import FLOATING_IP
 from pilvi.network.resources.tables import FloatingIp, Network, Port, Router, SecurityGroup, SecurityGroupRule, Subnet
 
-PORT_COLUMNS = (Port.id, Port.name, Port.network_id, Port.mac_address, Port.fixed_ips, Port.device_owner, Port.device_id, Port.admin_state_up,
-                Port.port_security_enabled, Port.security_groups, Port.allowed_address_pairs, Port.host, Port.extra_dhcp_opts)
+PORT_COLUMNS = (Port.id, Port.name, Port.network_id, Port.mac_address, Port.fixed_ips, Port.device_owner, Port.device_id,
+                Port.admin_state_up, Port.port_security_enabled, Port.security_groups, Port.allowed_address_pairs, Port.host,
+                Port.extra_dhcp_opts)
 RULE_COLUMNS = (SecurityGroupRule.id, SecurityGroupRule.security_group_id, SecurityGroupRule.direction, SecurityGroupRule.ethertype,
                 SecurityGroupRule.protocol, SecurityGroupRule.port_range_min, SecurityGroupRule.port_range_max,
                 SecurityGroupRule.remote_ip_prefix, SecurityGroupRule.remote_group_id)
@@ -25,8 +26,8 @@ def build(db: Session, dns_servers: Sequence[str] = ()) -> interface.Topology:
         ports=[port_of(row) for row in db.execute(select(*PORT_COLUMNS).where(Port.device_owner != FLOATING_IP).order_by(Port.id))],
         security_groups=[interface.SecurityGroup(id=id, name=name, stateful=stateful) for id, name, stateful in db.execute(
             select(SecurityGroup.id, SecurityGroup.name, SecurityGroup.stateful).order_by(SecurityGroup.id))],
-        rules=[interface.SecurityGroupRule(id=id, security_group_id=group, direction=direction, ethertype=family, protocol=protocol, port_min=low,
-                                           port_max=high, remote_cidr=cidr, remote_group_id=remote)
+        rules=[interface.SecurityGroupRule(id=id, security_group_id=group, direction=direction, ethertype=family, protocol=protocol,
+                                           port_min=low, port_max=high, remote_cidr=cidr, remote_group_id=remote)
                for id, group, direction, family, protocol, low, high, cidr, remote in db.execute(
                    select(*RULE_COLUMNS).order_by(SecurityGroupRule.id))])
 
@@ -72,5 +73,6 @@ def _routers(db: Session) -> list[interface.Router]:
 def _floating_ips(db: Session) -> list[interface.FloatingIp]:
     columns = (FloatingIp.id, FloatingIp.floating_ip_address, FloatingIp.fixed_ip_address, FloatingIp.port_id, FloatingIp.router_id)
     return [interface.FloatingIp(id=id, floating_ip_address=outer, fixed_ip_address=inner, port_id=port_id, router_id=router_id)
-            for id, outer, inner, port_id, router_id in db.execute(select(*columns).where(FloatingIp.port_id.is_not(None)).order_by(FloatingIp.id))
+            for id, outer, inner, port_id, router_id in db.execute(
+                select(*columns).where(FloatingIp.port_id.is_not(None)).order_by(FloatingIp.id))
             if inner and port_id and router_id]

@@ -69,7 +69,8 @@ class World:
     def __init__(self, application: Application, backend: Remembering) -> None:
         self.application, self.backend = application, backend
 
-    def ask(self, who: str, method: str, path: str, body: Any = None, grant: dict[str, list[str]] | None = None, **headers: str) -> tuple[int, Any]:
+    def ask(self, who: str, method: str, path: str, body: Any = None, grant: dict[str, list[str]] | None = None,
+            **headers: str) -> tuple[int, Any]:
         """(status, body) of a request."""
         sent = {"x-auth-token": who, **{name.replace("_", "-"): value for name, value in headers.items()}}
         if grant is not None: sent["x-pilvi-grant"] = crypto.sign(GRANT_KEY, {"expires": clock.now() + 60, "things": grant})

@@ -42,7 +42,7 @@ def subnets_of(db: Session, network_id: str) -> list[Subnet]:
 
 
 def allocate(db: Session, port: Port, wishes: Sequence[Wish] | None) -> None:
-    """Gives a new port its addresses: the wishes, or (None) one of each family. Raises the failures of `choose` and IpAddressGenerationFailure."""
+    """Gives a new port its addresses: the wishes, or (None) one of each family. Raises what `choose` raises, IpAddressGenerationFailure."""
     subnets = subnets_of(db, port.network_id)
     if wishes is not None:
         give(db, port, choose(port, subnets, wishes))
@@ -75,8 +75,8 @@ def _chosen(port: Port, subnets: Sequence[Subnet], wish: Wish) -> Choice:
     if subnet_id:
         subnet = next((s for s in subnets if s.id == subnet_id), None)
         if subnet is None:
-            raise errors.InvalidInput(error_message=f"Failed to create port on network {port.network_id}, because fixed_ips included invalid "
-                                                    f"subnet {subnet_id}")
+            raise errors.InvalidInput(error_message=f"Failed to create port on network {port.network_id}, because fixed_ips included "
+                                                    f"invalid subnet {subnet_id}")
         if text and not addressing.usable(subnet.cidr, text): raise errors.InvalidIpForSubnet(ip_address=text)
     else:
         assert text is not None

@@ -1,7 +1,7 @@
 """Why a packet from a port gets somewhere, or not: GET /v2.0/ports/{id}/explain?to=ADDRESS&protocol=tcp&port=22.
 
-An addition of this cloud (extension `pilvi-explain`): {"explanation": {"passes", "reason", "rule_id", "trace"}}. The trace is the backend's own
-words and only for administrators, since it shows other projects' things.
+An addition of this cloud (extension `pilvi-explain`): {"explanation": {"passes", "reason", "rule_id", "trace"}}. The trace is the
+backend's own words and only for administrators, since it shows other projects' things.
 """
 from __future__ import annotations
 

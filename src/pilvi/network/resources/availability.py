@@ -34,12 +34,17 @@ def _agents(call: Call) -> list[dict[str, Any]]:
     """One for each host that has ports; alive as far as the backend says."""
     assert call.db is not None and call.application is not None
     backend: Backend = call.application.state["network_backend"]
-    alive, now = backend.health() is None, clock.iso(clock.now(), zone="").replace("T", " ")
+    alive, now = backend.health() is None, _moment(clock.now())
     hosts = call.db.execute(select(Port.host, func.min(Port.created_at)).where(Port.host != "").group_by(Port.host).order_by(Port.host))
-    return [{"id": str(uuid.uuid5(AGENTS, host)), "agent_type": "OVN Controller agent", "binary": "ovn-controller", "host": host, "topic": "n/a",
-             "alive": alive, "admin_state_up": True, "availability_zone": "", "configurations": {}, "description": "", "resources_synced": None,
-             "created_at": clock.iso(since, zone="").replace("T", " "), "started_at": clock.iso(since, zone="").replace("T", " "),
-             "heartbeat_timestamp": now} for host, since in hosts]
+    return [{"id": str(uuid.uuid5(AGENTS, host)), "agent_type": "OVN Controller agent", "binary": "ovn-controller", "host": host,
+             "topic": "n/a", "alive": alive, "admin_state_up": True, "availability_zone": "", "configurations": {}, "description": "",
+             "resources_synced": None, "created_at": _moment(since), "started_at": _moment(since), "heartbeat_timestamp": now}
+            for host, since in hosts]
+
+
+def _moment(seconds: float) -> str:
+    """As agents' times are written: 2026-11-22 17:00:00."""
+    return clock.iso(seconds, zone="").replace("T", " ")
 
 
 def list_agents(call: Call) -> dict[str, Any]:
@@ -84,7 +89,8 @@ def _size(cidr: str) -> int:
 def list_availabilities(call: Call) -> dict[str, Any]:
     """GET /v2.0/network-ip-availabilities, with ?network_id=, ?network_name=, ?tenant_id=, ?project_id=, ?ip_version="""
     assert call.request is not None
-    columns: dict[str, Any] = {"network_id": Network.id, "network_name": Network.name, "tenant_id": Network.project_id, "project_id": Network.project_id}
+    columns: dict[str, Any] = {"network_id": Network.id, "network_name": Network.name, "tenant_id": Network.project_id,
+                               "project_id": Network.project_id}
     bodies = _availability(call, [columns[name] == value for name, value in call.request.query if name in columns])
     version = call.request.one("ip_version")
     if version: bodies = [body for body in bodies if any(str(s["ip_version"]) == version for s in body["subnet_ip_availability"])]

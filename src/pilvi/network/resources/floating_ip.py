@@ -22,22 +22,27 @@ from pilvi.network.resources.tables import FloatingIp, Port
 DETAILS = (Port.id, Port.name, Port.network_id, Port.mac_address, Port.admin_state_up, Port.state, Port.device_id, Port.device_owner)
 
 
+def _refusal(text: str) -> errors.BadRequest:
+    return errors.BadRequest(resource="floatingip", msg=text)
+
+
 def create(call: Call, floating: FloatingIp, values: dict[str, Any]) -> None:
     """Takes an address of the external network and ties it to a port if one is named."""
     assert call.db is not None
     permit_attributes(call, "create_floatingip", FloatingIp, values, floating.project_id)
     network = find_network(call, floating.floating_network_id)
-    if not network.external: raise errors.BadRequest(resource="floatingip", msg=f"Network {network.id} is not a valid external network")
-    wish = {name: value for name, value in (("ip_address", values.get("floating_ip_address")), ("subnet_id", values.get("subnet_id"))) if value}
+    if not network.external: raise _refusal(f"Network {network.id} is not a valid external network")
+    asked = {"ip_address": values.get("floating_ip_address"), "subnet_id": values.get("subnet_id")}
+    wish = {name: value for name, value in asked.items() if value}
     outside = service_port.make(call.db, network.id, service_port.FLOATING_IP, floating.id, "", [wish] if wish else None)
     address = next((ip["ip_address"] for ip in outside.fixed_ips if ":" not in ip["ip_address"]), None)
     if address is None:
-        raise errors.BadRequest(resource="floatingip", msg=f"Network {network.id} does not contain any IPv4 subnet")
+        raise _refusal(f"Network {network.id} does not contain any IPv4 subnet")
     floating.floating_ip_address, floating.floating_port_id, floating.port_id, floating.fixed_ip_address = address, outside.id, None, None
     floating.status = "DOWN"
     if values.get("port_id"): attach(call, floating, values["port_id"], values.get("fixed_ip_address"))
     elif values.get("fixed_ip_address"):
-        raise errors.BadRequest(resource="floatingip", msg="fixed_ip_address cannot be specified without a port_id")
+        raise _refusal("fixed_ip_address cannot be specified without a port_id")
 
 
 def change(call: Call, floating: FloatingIp, changes: dict[str, Any]) -> None:
@@ -46,7 +51,7 @@ def change(call: Call, floating: FloatingIp, changes: dict[str, Any]) -> None:
     address = changes.pop("fixed_ip_address", None)
     if "port_id" not in changes:
         if address and floating.port_id: attach(call, floating, floating.port_id, address)
-        elif address: raise errors.BadRequest(resource="floatingip", msg="fixed_ip_address cannot be specified without a port_id")
+        elif address: raise _refusal("fixed_ip_address cannot be specified without a port_id")
         return
     port_id = changes.pop("port_id")
     if port_id: attach(call, floating, port_id, address)
@@ -56,12 +61,12 @@ def change(call: Call, floating: FloatingIp, changes: dict[str, Any]) -> None:
 
 
 def attach(call: Call, floating: FloatingIp, port_id: str, fixed_ip: str | None) -> None:
-    """Ties the floating IP to an address of the port. Raises BadRequest, ExternalGatewayForFloatingIPNotFound, FloatingIPPortAlreadyAssociated."""
+    """Ties the floating IP to an address of the port. Raises BadRequest, ExternalGatewayForFloatingIPNotFound,
+    FloatingIPPortAlreadyAssociated."""
     assert call.db is not None
     port: Port = PORT.find(call, port_id)
     if port.project_id and port.project_id != floating.project_id and not call.is_admin:
-        raise errors.BadRequest(resource="floatingip", msg=f"Port {port.id} is associated with a different tenant than Floating IP {floating.id} "
-                                                           "and therefore cannot be bound")
+        raise _refusal(f"Port {port.id} is associated with a different tenant than Floating IP {floating.id} and therefore cannot be bound")
     chosen = _inner_address(port, fixed_ip)
     floating.router_id = router_between(call.db, chosen["subnet_id"], floating.floating_network_id, port.id)
     _check_free(call.db, floating, port, chosen["ip_address"])
@@ -72,14 +77,14 @@ def _inner_address(port: Port, asked: str | None) -> dict[str, str]:
     if asked is not None:
         found = next((ip for ip in port.fixed_ips if ip["ip_address"] == asked), None)
         if found is None:
-            raise errors.BadRequest(resource="floatingip", msg=f"Port {port.id} does not have fixed ip {asked}")
-        if ":" in asked: raise errors.BadRequest(resource="floatingip", msg=f"Fixed IP {asked} is not an IPv4 address")
+            raise _refusal(f"Port {port.id} does not have fixed ip {asked}")
+        if ":" in asked: raise _refusal(f"Fixed IP {asked} is not an IPv4 address")
         return found
     inner = [ip for ip in port.fixed_ips if ":" not in ip["ip_address"]]
-    if not inner: raise errors.BadRequest(resource="floatingip", msg=f"Cannot add floating IP to port {port.id} that has no fixed IPv4 addresses")
+    if not inner: raise _refusal(f"Cannot add floating IP to port {port.id} that has no fixed IPv4 addresses")
     if len(inner) > 1:
-        raise errors.BadRequest(resource="floatingip", msg=f"Port {port.id} has multiple fixed IPv4 addresses.  Must provide a specific IPv4 "
-                                                           "address when assigning a floating IP")
+        raise _refusal(f"Port {port.id} has multiple fixed IPv4 addresses.  "
+                       "Must provide a specific IPv4 address when assigning a floating IP")
     return inner[0]
 
 

@@ -14,7 +14,7 @@ from pilvi.core.dialect import NEUTRON
 from pilvi.core.listing import truth_of
 from pilvi.core.resource import Resource
 from pilvi.network import errors
-from pilvi.network.config import Config
+from pilvi.network.config import Config, config_of
 from pilvi.network.port import service_port
 from pilvi.network.resources.security_group import default_group
 from pilvi.network.resources.standard import (
@@ -36,8 +36,8 @@ IN_THE_WAY = 10
 
 def create(call: Call, network: Network, values: dict[str, Any]) -> None:
     """Checks provider attributes and MTU; makes the project's default group and the sharing that the flags mean."""
-    assert call.db is not None and call.application is not None
-    config: Config = call.application.config
+    assert call.db is not None
+    config = config_of(call.application)
     permit_attributes(call, "create_network", Network, values, network.project_id)
     _check_provider(call.db, network, config)
     most = config.provider_mtu if network.physical_network else config.tenant_mtu
@@ -85,13 +85,13 @@ def share(db: Session, network: Network, action: str, wanted: bool) -> None:
 
 def change(call: Call, network: Network, changes: dict[str, Any]) -> None:
     """What others use already stays."""
-    assert call.db is not None and call.application is not None
+    assert call.db is not None
     check_revision(call, network)
     permit_attributes(call, "update_network", Network, changes, network.project_id)
     if changes.get("shared") is False and network.shared: check_unshared(call.db, network, "*")
     if changes.get("external") is False and network.external: check_no_gateways(call.db, network)
     if "mtu" in changes:
-        config: Config = call.application.config
+        config = config_of(call.application)
         versions = list(call.db.scalars(select(Subnet.ip_version).where(Subnet.network_id == network.id)))
         _check_mtu(changes["mtu"], config.provider_mtu if network.physical_network else config.tenant_mtu, versions)
     if "shared" in changes: share(call.db, network, SHARED, changes["shared"])

@@ -49,8 +49,8 @@ def create(call: Call, port: Port, values: dict[str, Any]) -> None:
 def _check_grant(call: Call, port: Port) -> None:
     """An agent makes ports only for the server and project of its grant."""
     if call.is_admin or "service" not in call.identity.roles or port.project_id == call.project_id: return
-    if not (call.granted("project", port.project_id) and call.granted("server", port.device_id) and call.granted("network", port.network_id)):
-        raise Forbidden(action="create_port")
+    named = {"project": port.project_id, "server": port.device_id, "network": port.network_id}
+    if not all(call.granted(kind, id) for kind, id in named.items()): raise Forbidden(action="create_port")
 
 
 def _permit(call: Call, action: str, values: dict[str, Any], network: Network) -> None:
@@ -123,10 +123,11 @@ def _merged(before: list[dict[str, Any]], given: list[dict[str, Any]]) -> list[d
 def _change_security(call: Call, port: Port, changes: dict[str, Any]) -> None:
     secure = changes.get("port_security_enabled", port.port_security_enabled)
     if secure is None: secure = changes["port_security_enabled"] = port.port_security_enabled
-    pairs = changes["allowed_address_pairs"] if "allowed_address_pairs" in changes else port.allowed_address_pairs
-    groups = changes["security_groups"] if "security_groups" in changes else port.security_groups
-    if not secure and groups: raise (errors.PortSecurityAndIPRequiredForSecurityGroups() if "security_groups" in changes and groups
-                                     else errors.PortSecurityPortHasSecurityGroup())
+    pairs = changes.get("allowed_address_pairs", port.allowed_address_pairs)
+    groups = changes.get("security_groups", port.security_groups)
+    if not secure and groups:
+        if "security_groups" in changes: raise errors.PortSecurityAndIPRequiredForSecurityGroups()
+        raise errors.PortSecurityPortHasSecurityGroup()
     if not secure and pairs: raise errors.AddressPairAndPortSecurityRequired()
     port.port_security_enabled = secure
     if "security_groups" in changes: _join_groups(call, port, changes.pop("security_groups") or [])

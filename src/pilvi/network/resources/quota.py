@@ -15,6 +15,7 @@ from pilvi.core.context import Call
 from pilvi.core.errors import Forbidden
 from pilvi.core.http.routes import Route
 from pilvi.core.policy import Rule
+from pilvi.core.resource import PERSONAS
 from pilvi.core.wire import truth
 from pilvi.network import errors
 from pilvi.network.resources.standard import ADMIN
@@ -38,8 +39,9 @@ def _counted(table: Any) -> Callable[[Session, str], int]:
     return used
 
 
-KINDS = {"network": quota.Kind(100, _counted(Network)), "subnet": quota.Kind(100, _counted(Subnet)), "port": quota.Kind(500, _counted(Port)),
-         "router": quota.Kind(10, _counted(Router)), "floatingip": quota.Kind(50, _counted(FloatingIp)),
+KINDS = {"network": quota.Kind(100, _counted(Network)), "subnet": quota.Kind(100, _counted(Subnet)),
+         "port": quota.Kind(500, _counted(Port)), "router": quota.Kind(10, _counted(Router)),
+         "floatingip": quota.Kind(50, _counted(FloatingIp)),
          "security_group": quota.Kind(10, _counted(SecurityGroup)), "security_group_rule": quota.Kind(100, _counted(SecurityGroupRule)),
          "rbac_policy": quota.Kind(10, _counted(Sharing))}
 """Neutron's defaults."""
@@ -48,8 +50,7 @@ BODY = {"type": "object", "required": ["quota"], "properties": {"quota": {
     "type": "object", "additionalProperties": False, "properties": {
         **{kind: LIMIT for kind in KINDS}, "check_limit": {"type": ["boolean", "string"]}, "force": {"type": ["boolean", "string"]},
         "tenant_id": {"type": "string"}, "project_id": {"type": "string"}}}}}
-RULES = {"get_quota": Rule("role:admin or (role:reader and project_id:%(project_id)s)"), "update_quota": Rule(ADMIN), "delete_quota": Rule(ADMIN),
-         "list_quotas": Rule(ADMIN)}
+RULES = {"get_quota": Rule(PERSONAS["reader"]), "update_quota": Rule(ADMIN), "delete_quota": Rule(ADMIN), "list_quotas": Rule(ADMIN)}
 
 
 def own_limits(db: Session, project_id: str) -> dict[str, int]:

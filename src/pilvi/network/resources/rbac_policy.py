@@ -31,7 +31,8 @@ def create(call: Call, policy: Sharing, values: dict[str, Any]) -> None:
 
 def _check_twin(call: Call, policy: Sharing, target: str) -> None:
     assert call.db is not None
-    twin = select(Sharing.id).where(Sharing.object_id == policy.object_id, Sharing.action == policy.action, Sharing.target_project == target)
+    twin = select(Sharing.id).where(
+        Sharing.object_id == policy.object_id, Sharing.action == policy.action, Sharing.target_project == target)
     if call.db.execute(twin).first(): raise errors.DuplicatePolicy()
 
 

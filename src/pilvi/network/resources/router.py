@@ -29,6 +29,11 @@ EXTRA_ROUTES = {"type": "object", "required": ["router"], "properties": {"router
 Hop = dict[str, str]
 
 
+def refusal(text: str) -> errors.BadRequest:
+    """Neutron's way to say what is wrong with a request about a router."""
+    return errors.BadRequest(resource="router", msg=text)
+
+
 def create(call: Call, router: Router, values: dict[str, Any]) -> None:
     """With a gateway if one is asked for."""
     assert call.db is not None
@@ -53,11 +58,11 @@ def set_gateway(call: Call, router: Router, wanted: dict[str, Any], action: str)
     for name in ("enable_snat", "external_fixed_ips"):
         if name in wanted: require(call, f"{action}:external_gateway_info:{name}", {"project_id": router.project_id})
     network_id = wanted.get("network_id")
-    if wanted and not network_id: raise errors.BadRequest(resource="router", msg="external_gateway_info needs a network_id")
+    if wanted and not network_id: raise refusal("external_gateway_info needs a network_id")
     if router.gateway_network_id and network_id != router.gateway_network_id: _drop_gateway(db, router)
     if not network_id: return
     network = find_network(call, network_id)
-    if not network.external: raise errors.BadRequest(resource="router", msg=f"Network {network_id} is not an external network")
+    if not network.external: raise refusal(f"Network {network_id} is not an external network")
     port = _gateway_port(db, router, network, wanted.get("external_fixed_ips"))
     before = router.external_gateway_info or {}
     snat = truth(wanted.get("enable_snat", before.get("enable_snat", True)))
@@ -98,7 +103,7 @@ def _check_disjoint(db: Session, router: Router, new: list[Subnet]) -> None:
 def check_overlap(present: Subnet, new: Subnet) -> None:
     """Raises BadRequest if a router could not tell the subnets apart."""
     if present.id == new.id or not addressing.overlap(present.cidr, new.cidr): return
-    raise errors.BadRequest(resource="router", msg=f"Cidr {new.cidr} of subnet {new.id} overlaps with cidr {present.cidr} of subnet {present.id}")
+    raise refusal(f"Cidr {new.cidr} of subnet {new.id} overlaps with cidr {present.cidr} of subnet {present.id}")
 
 
 def router_subnets(db: Session, router: Router) -> list[Subnet]:
@@ -123,7 +128,8 @@ def _route(all_given: list[Hop], route: Hop) -> Hop:
     try:
         destination, hop = ip_network(route["destination"], strict=False), ip_address(route["nexthop"])
     except ValueError as failure: raise errors.InvalidRoutes(routes=all_given, reason=str(failure)) from None
-    if destination.version != hop.version: raise errors.InvalidRoutes(routes=all_given, reason="destination and nexthop are of different families")
+    if destination.version != hop.version:
+        raise errors.InvalidRoutes(routes=all_given, reason="destination and nexthop are of different families")
     return {"destination": str(destination), "nexthop": str(hop)}
 
 
@@ -177,6 +183,7 @@ def render(call: Call, rows: list[Any], bodies: list[dict[str, Any]]) -> None:
 
 RESOURCE = Resource(
     Router, "router", "/v2.0/routers", NEUTRON, quota="router", policy=POLICY, missing=errors.RouterNotFound,
-    visible=own_or_granted(Router, "router"), filters=tag_filters(Router), on_create=create, on_update=change, on_delete=remove, on_render=render)
+    visible=own_or_granted(Router, "router"), filters=tag_filters(Router),
+    on_create=create, on_update=change, on_delete=remove, on_render=render)
 ROUTES = [Route(f"/v2.0/routers/{{id}}/{verb}_extraroutes", "PUT", lambda call, id, add=add: change_routes(call, id, add=add), None,
                 transaction="write", body=EXTRA_ROUTES) for verb, add in (("add", True), ("remove", False))]

@@ -17,7 +17,7 @@ from pilvi.network.port import service_port
 from pilvi.network.port.addresses import choose, give, subnets_of
 from pilvi.network.resources.port import RESOURCE as PORT
 from pilvi.network.resources.router import RESOURCE as ROUTER
-from pilvi.network.resources.router import check_overlap, router_subnets
+from pilvi.network.resources.router import check_overlap, refusal, router_subnets
 from pilvi.network.resources.standard import bump
 from pilvi.network.resources.subnet import RESOURCE as SUBNET
 from pilvi.network.resources.tables import Allocation, FloatingIp, Port, PortGroup, Router, Subnet
@@ -30,7 +30,7 @@ def add(call: Call, id: str) -> dict[str, Any]:
     assert call.db is not None
     router = _router(call, id)
     subnet_id, port_id = _asked(call)
-    if subnet_id and port_id: raise errors.BadRequest(resource="router", msg="Cannot specify both subnet-id and port-id")
+    if subnet_id and port_id: raise refusal("Cannot specify both subnet-id and port-id")
     if port_id: port, subnets = _take_port(call, router, port_id)
     else:
         subnet = SUBNET.find(call, subnet_id)
@@ -46,20 +46,20 @@ def _router(call: Call, id: str) -> Router:
 
 def _asked(call: Call) -> tuple[str, str]:
     subnet_id, port_id = call.body.get("subnet_id") or "", call.body.get("port_id") or ""
-    if not subnet_id and not port_id: raise errors.BadRequest(resource="router", msg="Either subnet_id or port_id must be specified")
+    if not subnet_id and not port_id: raise refusal("Either subnet_id or port_id must be specified")
     return subnet_id, port_id
 
 
 def _check_new(db: Session, router: Router, subnet: Subnet) -> None:
     for present in router_subnets(db, router):
-        if present.id == subnet.id: raise errors.BadRequest(resource="router", msg=f"Router already has a port on subnet {subnet.id}")
+        if present.id == subnet.id: raise refusal(f"Router already has a port on subnet {subnet.id}")
         check_overlap(present, subnet)
 
 
 def _make_port(db: Session, router: Router, subnet: Subnet) -> Port:
-    if subnet.gateway_ip is None: raise errors.BadRequest(resource="router", msg="Subnet for router interface must have a gateway IP")
+    if subnet.gateway_ip is None: raise refusal("Subnet for router interface must have a gateway IP")
     if not addressing.usable(subnet.cidr, subnet.gateway_ip):
-        raise errors.BadRequest(resource="router", msg=f"Gateway IP {subnet.gateway_ip} is not on subnet {subnet.id}")
+        raise refusal(f"Gateway IP {subnet.gateway_ip} is not on subnet {subnet.id}")
     _check_new(db, router, subnet)
     wish = {"subnet_id": subnet.id, "ip_address": subnet.gateway_ip}
     if subnet.ip_version == 6 and (port := _ipv6_port(db, router, subnet.network_id)):
@@ -79,11 +79,11 @@ def _take_port(call: Call, router: Router, port_id: str) -> tuple[Port, list[Sub
     db = call.db
     port: Port = PORT.find(call, port_id)
     if port.device_id: raise errors.PortInUse(port_id=port.id, net_id=port.network_id, device_id=port.device_id)
-    if not port.fixed_ips: raise errors.BadRequest(resource="router", msg="Router port must have at least one fixed IP")
+    if not port.fixed_ips: raise refusal("Router port must have at least one fixed IP")
     on_port = {ip["subnet_id"] for ip in port.fixed_ips}
     subnets = [subnet for subnet in subnets_of(db, port.network_id) if subnet.id in on_port]
     if len([s for s in subnets if s.ip_version == 4]) > 1:
-        raise errors.BadRequest(resource="router", msg="Cannot have multiple IPv4 subnets on router port")
+        raise refusal("Cannot have multiple IPv4 subnets on router port")
     for subnet in subnets: _check_new(db, router, subnet)
     port.device_id, port.device_owner = router.id, service_port.INTERFACE
     port.security_groups, port.port_security_enabled, port.allowed_address_pairs = [], False, []
@@ -99,8 +99,8 @@ def _told(call: Call, router: Router, port: Port, subnets: list[Subnet]) -> dict
     bump(router)
     call.db.flush()
     ids = [subnet.id for subnet in subnets]
-    return {"id": router.id, "tenant_id": router.project_id, "project_id": router.project_id, "port_id": port.id, "network_id": port.network_id,
-            "subnet_id": ids[0] if ids else None, "subnet_ids": ids, "tags": router.tags or []}
+    return {"id": router.id, "tenant_id": router.project_id, "project_id": router.project_id, "port_id": port.id,
+            "network_id": port.network_id, "subnet_id": ids[0] if ids else None, "subnet_ids": ids, "tags": router.tags or []}
 
 
 def remove(call: Call, id: str) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def _interface(db: Session, router: Router, subnet_id: str, port_id: str) -> Por
         port = db.scalar(ports.where(Port.id == port_id))
         if port is None: raise errors.RouterInterfaceNotFound(router_id=router.id, port_id=port_id)
         if subnet_id and all(ip["subnet_id"] != subnet_id for ip in port.fixed_ips):
-            raise errors.BadRequest(resource="router", msg=f"Subnet mismatch: port {port_id} has no address on subnet {subnet_id}")
+            raise refusal(f"Subnet mismatch: port {port_id} has no address on subnet {subnet_id}")
         return port
     port = db.scalar(ports.join(Allocation, Allocation.port_id == Port.id).where(Allocation.subnet_id == subnet_id))
     if port is None: raise errors.RouterInterfaceNotFoundForSubnet(router_id=router.id, subnet_id=subnet_id)

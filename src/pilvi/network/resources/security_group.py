@@ -106,10 +106,10 @@ def render(call: Call, rows: list[Any], bodies: list[dict[str, Any]]) -> None:
     assert call.db is not None
     rules: dict[str, list[Any]] = {row.id: [] for row in rows}
     ids = list(rules)
+    table = SecurityGroupRule.__table__
     for at in range(0, len(ids), 500):
-        table = SecurityGroupRule.__table__
-        for rule in call.db.execute(select(table).where(table.c.security_group_id.in_(ids[at:at + 500])).order_by(table.c.created_at, table.c.id)):
-            rules[rule.security_group_id].append(rule)
+        some = select(table).where(table.c.security_group_id.in_(ids[at:at + 500]))
+        for rule in call.db.execute(some.order_by(table.c.created_at, table.c.id)): rules[rule.security_group_id].append(rule)
     for row, body in zip(rows, bodies, strict=True):
         body["security_group_rules"] = RULE.render(call, rules[row.id])
         body["shared"] = False

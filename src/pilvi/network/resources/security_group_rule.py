@@ -85,13 +85,15 @@ def _check_ports(rule: SecurityGroupRule) -> None:
     number = _number(rule.protocol)
     if number in (ICMP, ICMP6):
         for name, attribute, value in (("type", "port-range-min", low), ("code", "port-range-max", high)):
-            if value is not None and not 0 <= value <= 255: raise errors.SecurityGroupInvalidIcmpValue(field=name, attr=attribute, value=value)
+            if value is not None and not 0 <= value <= 255:
+                raise errors.SecurityGroupInvalidIcmpValue(field=name, attr=attribute, value=value)
         if low is None: raise errors.SecurityGroupMissingIcmpType(value=high)
         return
     if number not in WITH_PORTS:
         raise errors.InvalidInput(error_message=f"Port range cannot be specified for protocol {rule.protocol}")
+    least = 1 if number in (6, 17) else 0
     for value in (low, high):
-        if value is not None and not (0 if number not in (6, 17) else 1) <= value <= 65535: raise errors.SecurityGroupInvalidPortValue(port=value)
+        if value is not None and not least <= value <= 65535: raise errors.SecurityGroupInvalidPortValue(port=value)
     if low is None or high is None or low > high: raise errors.SecurityGroupInvalidPortRange()
 
 

@@ -34,7 +34,8 @@ ATTRIBUTE_RULES = {
     **{f"{verb}_port:{name}": MEMBER for verb in ("create", "update") for name in (
         "mac_address", "fixed_ips", "port_security_enabled", "allowed_address_pairs", "device_owner")},
     **{f"{verb}_port:{name}": ADMIN + SERVICE_OR for verb in ("create", "update") for name in ("binding:host_id", "binding:profile")},
-    **{f"{verb}_router:external_gateway_info:{name}": ADMIN for verb in ("create", "update") for name in ("enable_snat", "external_fixed_ips")},
+    **{f"{verb}_router:external_gateway_info:{name}": ADMIN
+       for verb in ("create", "update") for name in ("enable_snat", "external_fixed_ips")},
     "create_floatingip:floating_ip_address": ADMIN,
     "create_rbac_policy:target_tenant": "role:admin or not '*':%(target_tenant)s",
     "update_rbac_policy:target_tenant": "role:admin or not '*':%(target_tenant)s",
@@ -69,8 +70,8 @@ def permit_attributes(call: Call, action: str, table: type[Base], values: Mappin
     for column, rules in fields_of(table).items():
         name = f"{action}:{rules.wire or column}"
         if name not in ATTRIBUTE_RULES or column not in values: continue
-        default = table.__table__.columns[column].default
-        if creates and (values[column] is None or (default is not None and not default.is_callable and values[column] == default.arg)): continue
+        default, value = table.__table__.columns[column].default, values[column]
+        if creates and (value is None or (default is not None and not default.is_callable and value == default.arg)): continue
         require(call, name, target)
 
 

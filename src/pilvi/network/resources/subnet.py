@@ -5,6 +5,7 @@ Source: Networking API v2.0, "Subnets"; Neutron's checks of pools, gateways and 
 from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import ColumnElement, delete, or_, select
@@ -57,7 +58,7 @@ def _check_family(subnet: Subnet, network: Network, values: dict[str, Any]) -> N
     for name, text in texts:
         if text and ip_address(text).version != subnet.ip_version:
             raise errors.InvalidInput(error_message=f"{name} '{text}' does not match the ip_version '{subnet.ip_version}'")
-    if net.is_multicast or net.is_loopback and net.version == 4:
+    if net.is_multicast or (net.is_loopback and net.version == 4):
         raise errors.InvalidInput(error_message=f"'{subnet.cidr}' is a multicast or loopback network")
     if net.prefixlen == 0: raise errors.InvalidInput(error_message="0 is not allowed as CIDR prefix length")
     if network.mtu < LEAST_MTU[subnet.ip_version]:
@@ -67,8 +68,8 @@ def _check_family(subnet: Subnet, network: Network, values: dict[str, Any]) -> N
 def _check_overlap(db: Session, subnet: Subnet) -> None:
     for other_id, cidr in db.execute(select(Subnet.id, Subnet.cidr).where(Subnet.network_id == subnet.network_id)):
         if addressing.overlap(cidr, subnet.cidr):
-            raise errors.InvalidInput(error_message=f"Requested subnet with cidr: {subnet.cidr} for network: {subnet.network_id} overlaps with "
-                                                    f"subnet: {other_id} (cidr: {cidr})")
+            raise errors.InvalidInput(error_message=f"Requested subnet with cidr: {subnet.cidr} for network: {subnet.network_id} overlaps "
+                                                    f"with subnet: {other_id} (cidr: {cidr})")
 
 
 def _check_ipv6(subnet: Subnet) -> None:
@@ -78,11 +79,11 @@ def _check_ipv6(subnet: Subnet) -> None:
     if not subnet.enable_dhcp:
         raise errors.InvalidInput(error_message="ipv6_ra_mode or ipv6_address_mode cannot be set when enable_dhcp is set to False")
     if address and ra and address != ra:
-        raise errors.InvalidInput(error_message=f"ipv6_ra_mode set to '{ra}' with ipv6_address_mode set to '{address}' is not valid. If both "
-                                                "attributes are set, they must be the same value")
+        raise errors.InvalidInput(error_message=f"ipv6_ra_mode set to '{ra}' with ipv6_address_mode set to '{address}' is not valid. If "
+                                                "both attributes are set, they must be the same value")
     if (address in AUTOMATIC or ra in AUTOMATIC) and ip_network(subnet.cidr).prefixlen != 64:
-        raise errors.InvalidInput(error_message=f"Invalid CIDR {subnet.cidr} for IPv6 address mode. OpenStack uses the EUI-64 address format, "
-                                                "which requires the prefix to be /64")
+        raise errors.InvalidInput(error_message=f"Invalid CIDR {subnet.cidr} for IPv6 address mode. OpenStack uses the EUI-64 address "
+                                                "format, which requires the prefix to be /64")
 
 
 def _check_lists(subnet_id: str, values: dict[str, Any]) -> None:
@@ -123,7 +124,7 @@ def checked_pools(subnet: Subnet, given: list[dict[str, str]], gateway: str | No
             raise errors.OutOfBoundsAllocationPool(pool=shown, subnet_cidr=subnet.cidr)
         ranges.append((int(first), int(last), str(first), str(last)))
     ranges.sort()
-    for one, other in zip(ranges, ranges[1:], strict=False):
+    for one, other in pairwise(ranges):
         if other[0] <= one[1]:
             raise errors.OverlappingAllocationPools(pool_1=f"{one[2]}-{one[3]}", pool_2=f"{other[2]}-{other[3]}", subnet_cidr=subnet.cidr)
     _check_gateway_free(gateway, ranges)

@@ -1,8 +1,8 @@
 """The tables of network, in one file because they point at each other: a network's deletion looks at ports, a port's creation at subnets.
 
-Source: Networking API v2.0. `fixed_ips` and `security_groups` of a port and `allocation_pools` of a subnet are also kept in their wire form
-in their own row, so that lists and the topology need no joins; the tables beside (Allocation, PortGroup, Pool) carry the constraints and are
-written in the same function.
+Source: Networking API v2.0. `fixed_ips` and `security_groups` of a port and `allocation_pools` of a subnet are also kept in their wire
+form in their own row, so that lists and the topology need no joins; the tables beside (Allocation, PortGroup, Pool) carry the constraints
+and are written in the same function.
 """
 from __future__ import annotations
 
@@ -46,6 +46,7 @@ ADDRESS_PAIRS = objects(["ip_address"], ip_address=ADDRESS, mac_address={"type":
 DHCP_OPTIONS = objects(["opt_name"], opt_name={"type": "string", "minLength": 1, "maxLength": 64}, opt_value={"type": ["string", "null"]},
                        ip_version={"enum": [4, 6, "4", "6"]})
 POOLS = objects(["start", "end"], start=ADDRESS, end=ADDRESS)
+PROTOCOL = Kind({"type": ["string", "integer"], "maxLength": 40}, String(40), lambda value: value if value is None else str(value))
 ROUTES = objects(["destination", "nexthop"], destination=ADDRESS, nexthop=ADDRESS)
 GATEWAY = json({"type": "object", "additionalProperties": False, "properties": {
     "network_id": ADDRESS, "enable_snat": {"type": ["boolean", "string"]}, "external_fixed_ips": FIXED_IPS.schema}})
@@ -201,8 +202,7 @@ class SecurityGroupRule(Standard, Base):
     security_group_id: Mapped[str] = field(uuid(), create=REQUIRED, index=True)
     direction: Mapped[str] = field(one_of("ingress", "egress"), create=REQUIRED)
     ethertype: Mapped[str] = field(one_of("IPv4", "IPv6"), create=OPTIONAL, default="IPv4", nullable=True)
-    protocol: Mapped[str | None] = field(Kind({"type": ["string", "integer"], "maxLength": 40}, String(40), lambda v: v if v is None else str(v)),
-                                         create=OPTIONAL)
+    protocol: Mapped[str | None] = field(PROTOCOL, create=OPTIONAL)
     port_range_min: Mapped[int | None] = field(integer(), create=OPTIONAL)
     port_range_max: Mapped[int | None] = field(integer(), create=OPTIONAL)
     remote_ip_prefix: Mapped[str | None] = field(text(64), create=OPTIONAL)

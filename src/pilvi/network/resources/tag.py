@@ -15,8 +15,9 @@ from pilvi.network import errors
 from pilvi.network.resources.standard import bump
 
 MOST = 50
+TAG = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[^,]*$"}
 BODY = {"type": "object", "required": ["tags"], "properties": {"tags": {
-    "type": "array", "maxItems": MOST, "uniqueItems": True, "items": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[^,]*$"}}}}
+    "type": "array", "maxItems": MOST, "uniqueItems": True, "items": TAG}}}
 
 
 def _changing(resource: Resource, call: Call, id: str) -> Any:
