@@ -4,7 +4,7 @@ It has no database. Acts are repeatable; all acts on one volume run one after th
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -34,17 +34,17 @@ class TokenSource(Protocol):
 
 
 class VolumeAgent:
-    """Serves the hosts of `drivers` ({host: its store}) until `stop`."""
+    """Serves the hosts (one; many when they are simulated, which share a store) until `stop`."""
 
-    def __init__(self, bus: Bus, drivers: Mapping[str, VolumeDriver], *, locks: Path, tokens: TokenSource) -> None:
-        self.bus, self.drivers, self.tokens = bus, drivers, tokens
+    def __init__(self, bus: Bus, hosts: list[str], driver: VolumeDriver, tokens: TokenSource, *, run: Path) -> None:
+        self.bus, self.hosts, self.driver, self.tokens = bus, hosts, driver, tokens
         acts = {name: _translated(partial(act, self)) for name, act in ACTS.items()}
-        self.runner = Runner(bus, "volume", list(drivers), {flow: acts for flow in FLOWS}, locks)
+        self.runner = Runner(bus, "volume", hosts, {flow: acts for flow in FLOWS}, run / "volume-locks")
         self.loop = Repeat("volume capacity", REPORT_SECONDS, self.report)
 
     def start(self) -> None:
         """Removes what interrupted work has left, reports, and works from now on."""
-        for driver in self.drivers.values(): driver.clean()
+        self.driver.clean()
         self.runner.start()
         self.loop.start()
 
@@ -54,12 +54,12 @@ class VolumeAgent:
         self.runner.stop()
 
     def report(self) -> None:
-        """Tells the conductor what each host has left."""
-        for host, driver in self.drivers.items():
-            left = driver.statistics()
-            args = {"host": host, "backend": driver.name, "total_mib": left.total_mib, "free_mib": left.free_mib, "reserve_mib": left.reserve_mib}
-            try: self.bus.call("volume.conductor", "capacity", args, deadline_seconds=CALL_SECONDS)
-            except Failure as failure: LOG.info("control is away", reason=failure.message)
+        """Tells the conductor what the hosts have left."""
+        left = self.driver.statistics()
+        args = {"hosts": self.hosts, "backend": self.driver.name, "total_mib": left.total_mib, "free_mib": left.free_mib,
+                "reserve_mib": left.reserve_mib}
+        try: self.bus.call("volume.conductor", "capacity", args, deadline_seconds=CALL_SECONDS)
+        except Failure as failure: LOG.info("control is away", reason=failure.message)
 
     def call(self, errand: Errand) -> Call:
         """A call to an API on behalf of an errand."""
@@ -68,15 +68,16 @@ class VolumeAgent:
 
 def make_volume(agent: VolumeAgent, errand: Errand) -> dict[str, Any]:
     """The volume, empty or with the bytes of its source → how it is opened."""
-    driver, facts, id = agent.drivers[errand.host], errand.facts, errand.subject_id
+    driver, facts, id = agent.driver, errand.facts, errand.subject_id
     if facts.get("source_id"):
         with agent.runner.lock(facts["source_id"]): driver.clone(id, facts["size"], facts["source_id"], facts.get("snapshot_id"))
-    elif facts.get("image_id") and driver.holds_bytes: _make_from_image(agent, errand, driver)
+    elif facts.get("image_id") and driver.holds_bytes: _make_from_image(agent, errand)
     else: driver.create(id, facts["size"])
     return {"connection": driver.connection(id)}
 
 
-def _make_from_image(agent: VolumeAgent, errand: Errand, driver: VolumeDriver) -> None:
+def _make_from_image(agent: VolumeAgent, errand: Errand) -> None:
+    driver = agent.driver
     if errand.subject_id in driver.volumes(): return
     left, size = driver.statistics(), errand.facts["size"]
     free_mib = max(0, left.free_mib - left.reserve_mib)
@@ -92,24 +93,24 @@ def _make_from_image(agent: VolumeAgent, errand: Errand, driver: VolumeDriver) -
 
 def remove_volume(agent: VolumeAgent, errand: Errand) -> None:
     """The volume is gone from the host."""
-    agent.drivers[errand.host].delete(errand.subject_id)
+    agent.driver.delete(errand.subject_id)
 
 
 def grow_volume(agent: VolumeAgent, errand: Errand) -> None:
     """The volume has its new size."""
-    agent.drivers[errand.host].extend(errand.subject_id, errand.facts["size"])
+    agent.driver.extend(errand.subject_id, errand.facts["size"])
 
 
 def make_snapshot(agent: VolumeAgent, errand: Errand) -> None:
     """The snapshot is kept."""
     with agent.runner.lock(errand.facts["volume_id"]):
-        agent.drivers[errand.host].snapshot(errand.facts["volume_id"], errand.subject_id)
+        agent.driver.snapshot(errand.facts["volume_id"], errand.subject_id)
 
 
 def remove_snapshot(agent: VolumeAgent, errand: Errand) -> None:
     """The snapshot is gone."""
     with agent.runner.lock(errand.facts["volume_id"]):
-        agent.drivers[errand.host].delete_snapshot(errand.facts["volume_id"], errand.subject_id)
+        agent.driver.delete_snapshot(errand.facts["volume_id"], errand.subject_id)
 
 
 ACTS: dict[str, Callable[[VolumeAgent, Errand], dict[str, Any] | None]] = {

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import String, func, select
+from sqlalchemy import String, func, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pilvi.core import clock, listing
@@ -18,7 +18,7 @@ from pilvi.core.dialect import CINDER
 from pilvi.core.http.app import Application
 from pilvi.core.http.routes import Route
 from pilvi.core.policy import Rule
-from pilvi.core.resource import PERSONAS
+from pilvi.core.resource import PERSONAS, insert_many
 from pilvi.core.wire import Base
 from pilvi.volume import errors
 from pilvi.volume.resources.tables import Volume
@@ -44,10 +44,13 @@ class VolumeHost(Base):
 
 
 def report(application: Application, args: dict[str, Any], message: Message) -> None:
-    """{host, backend, total_mib, free_mib, reserve_mib}: an agent lives, and this is what it has."""
+    """{hosts, backend, total_mib, free_mib, reserve_mib}: these hosts live, and this is what each has."""
+    values = {name: args[name] for name in ("backend", "total_mib", "free_mib", "reserve_mib")} | {"reported_at": clock.now()}
     with application.database.write() as db:
-        db.merge(VolumeHost(host=args["host"], backend=args["backend"], total_mib=args["total_mib"], free_mib=args["free_mib"],
-                            reserve_mib=args["reserve_mib"], reported_at=clock.now()))
+        old = set(db.execute(select(VolumeHost.host)).scalars())
+        insert_many(db, VolumeHost, [{"host": name, "id": new_id(), "disabled": False} | values for name in args["hosts"] if name not in old])
+        seen = [{"host": name} | values for name in args["hosts"] if name in old]
+        if seen: db.execute(update(VolumeHost), seen)
 
 
 def known(db: Session, silence_seconds: float) -> list[Host]:
