@@ -211,3 +211,16 @@ def test_following_the_attachments_may_be_repeated(world: Any) -> None:
     with world.database.write() as db:
         for _ in range(2): follow(db, id)
     assert world.status(id) == "available"
+
+
+def test_a_volume_removed_before_it_was_made_is_never_made(world: Any) -> None:
+    fate = Fate(0)
+    fate.crashes = fate.failures = 0.0
+    show = Show(world, fate)
+    early, late = (world.ask("POST", "/volumes", {"volume": {"size": 1}})[1]["volume"]["id"] for _ in range(2))
+    assert world.act(early, "os-force_delete", who="admin")[0] == 202 and world.status(early) is None
+    show.worker.once()
+    assert world.act(late, "os-force_delete", who="admin")[0] == 202
+    while show.move(): pass
+    assert show.driver.volumes() == [] and world.status(late) is None
+    check(show)
