@@ -67,8 +67,8 @@ def alive(application: Application, args: dict[str, Any], message: Message) -> N
             elif offers: db.execute(update(Host).where(Host.name == name).values(capabilities=offers))
     fresh = {name: offers for name, offers in args["hosts"].items() if offers}
     if fresh:
-        placement.put_hosts(application.state["service_call"](), {name: _inventories(application, offers) for name, offers in fresh.items()},
-                            {name: offers.get("traits", []) for name, offers in fresh.items()})
+        placement.put_hosts(application.state["service_call"](), [
+            placement.Host(name, _inventories(application, offers), offers.get("traits", [])) for name, offers in fresh.items()])
         application.state["fleet"].forget()
 
 

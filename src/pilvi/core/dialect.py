@@ -72,7 +72,12 @@ def _glance_error(failure: Failure, status: int, request_id: str) -> Body:
 
 
 def _placement_error(failure: Failure, status: int, request_id: str) -> Body:
-    return {"errors": [{"status": status, "title": reason_phrase(status), "detail": failure.message, "request_id": request_id,
+    detail = failure.message
+    if "problem" in failure.facts:  # its clients look for the words of Python's jsonschema
+        keyword, problem = failure.facts["keyword"], failure.facts["problem"].replace('"', "'")
+        detail = f"Malformed JSON: {problem}"
+        if keyword: detail = f"JSON does not validate: {problem}\n\nFailed validating '{keyword}' in schema"
+    return {"errors": [{"status": status, "title": reason_phrase(status), "detail": detail, "request_id": request_id,
                         "code": failure.code or "placement.undefined_code"} | failure.facts.get("extra", {})]}
 
 

@@ -86,8 +86,9 @@ class Agent:
                          simulated=settings.simulated)
         self.compute = ComputeAgent(self.bus, self.node, run=settings.run_directory, control_uid=settings.control_uid, zone="nova", story=STORY,
                                     after_shutdown=self._was_down())
-        kind = "simulated" if settings.simulated else "file"
-        self.volume = VolumeAgent(self.bus, self.hosts, VOLUME_DRIVERS[kind](home / "volumes"), tokens, run=settings.run_directory)
+        store = VOLUME_DRIVERS["simulated" if settings.simulated else "file"](home / "volumes")
+        self.volume = VolumeAgent(self.bus, dict.fromkeys(self.hosts, store), locks=settings.run_directory / "locks",
+                                  tokens=lambda: tokens.current()[0])
 
     def _boots(self, drivers: dict[str, Hypervisor]) -> threading.Semaphore:
         return threading.Semaphore(64 if self.settings.simulated else max(1, os.cpu_count() or 1))

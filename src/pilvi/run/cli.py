@@ -13,7 +13,8 @@ from rich.console import Console
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="A complete, OpenStack-compatible cloud.")
 image_app = typer.Typer(no_args_is_help=True, help="Guest images.")
 app.add_typer(image_app, name="image")
-out = Console(highlight=False)
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 150)
+"""Piped output is not folded at eighty columns: somebody reads it later."""
 STATE = {"folder": ""}
 
 
@@ -186,10 +187,10 @@ def trace(server: str) -> None:
 def explain_(what: Annotated[str, typer.Argument(help="server, or policy")], name: str,
              as_user: Annotated[str, typer.Option("--as", help="policy: whose eyes (a user of clouds.yaml: admin or demo).")] = "demo") -> None:
     """Why a server is as it is, or why policy allows or refuses."""
-    from pilvi.run import explain
+    from pilvi.run import explain, permission
     try:
         if what == "server": out.print(explain.story(admin(), name))
-        elif what == "policy": out.print("\n".join(explain.policy(settings_of(), name, as_user)))
+        elif what == "policy": out.print("\n".join(permission.policy(settings_of(), name, as_user)))
         else: raise fail("I can explain: server NAME, policy RULE --as USER", 2)
     except LookupError as failure: raise fail(str(failure)) from None
 

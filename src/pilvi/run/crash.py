@@ -1,7 +1,7 @@
-"""Crash points, for the tests that nothing is ever stuck: PILVI_CRASH_AT=STEP:PROCESS kills -9 that process when the step begins, once.
+"""Crash points, for the tests that nothing is ever stuck: with PILVI_CRASH_POINTS set, the file DIR/run/control/crash-at names one.
 
-STEP is a span's name (boot.14), PROCESS control or agent; whoever reaches the step kills, by the pid file. A mark in DIR/run keeps it from
-happening again after the restart.
+It holds STEP:PROCESS: the name of a span (boot.14), and control or agent. Whoever reaches the step removes the file and kills -9 that process,
+by its pid file.
 """
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from pilvi.run.settings import Settings
 
 
 def arm(settings: Settings, process: str) -> None:
-    """Reads the environment; does nothing without PILVI_CRASH_AT."""
-    wish = os.environ.get("PILVI_CRASH_AT")
-    if not wish: return
-    step, _, victim = wish.partition(":")
-    mark = settings.run_directory / "control" / "crashed"
+    """Looks for the file at each step from now on; does nothing without PILVI_CRASH_POINTS."""
+    if not os.environ.get("PILVI_CRASH_POINTS"): return
+    path = settings.run_directory / "control" / "crash-at"
 
     def before(name: str) -> None:
-        if name != step or mark.exists(): return
-        mark.touch()
+        try: step, _, victim = path.read_text().strip().partition(":")
+        except FileNotFoundError: return
+        if name != step: return
+        path.unlink(missing_ok=True)
         pid = os.getpid() if victim == process else supervisor.running(settings.directory, victim)
         if pid: os.kill(pid, signal.SIGKILL)
         if victim == process: time.sleep(60)

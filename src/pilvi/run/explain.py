@@ -15,11 +15,7 @@ from rich.text import Text
 
 from pilvi.core import clock
 from pilvi.core.errors import Failure
-from pilvi.core.policy import Rules
-from pilvi.identity.client import validate
 from pilvi.run.furnish import Cloud
-from pilvi.run.server import SERVICES
-from pilvi.run.settings import Settings
 
 STEPS = {
     "01": "asks for authentication", "02": "checks the credentials, returns a token and the catalogue", "03": "sends “boot instance” with the token",
@@ -126,16 +122,3 @@ def clean(value: Any) -> Any:
     if isinstance(value, dict): return {k: "(removed)" if SECRETS.search(str(k)) and isinstance(v, str) else clean(v) for k, v in value.items()}
     if isinstance(value, list): return [clean(entry) for entry in value]
     return value
-
-
-def policy(settings: Settings, rule: str, user: str) -> list[str]:
-    """Why a rule allows or refuses a user of clouds.yaml, part by part."""
-    cloud = Cloud(settings, user, user)
-    identity = validate(cloud.call.token, None)
-    for service in SERVICES:
-        defaults = {**service.rules, **{n: r for resource in service.resources for n, r in resource.rules(service.name).items()}}
-        if rule in defaults:
-            rules = Rules(defaults, settings.directory / "policy" / f"{service.name}.yaml")
-            credentials = identity.credentials()
-            return [f"{rule} of {service.name}, as {user} with the roles {', '.join(identity.roles)}:", *rules.explain(rule, credentials, credentials)]
-    raise LookupError(f"No service knows the rule {rule}.")

@@ -33,7 +33,8 @@ class Cloud:
     """The cloud as one user of it."""
 
     def __init__(self, settings: Settings, user: str, project: str) -> None:
-        for name, kind in (("identity", "identity"), ("image", "image"), ("network", "network"), ("compute", "compute"), ("volume", "block-storage")):
+        for name, kind in (("identity", "identity"), ("image", "image"), ("network", "network"), ("compute", "compute"), ("volume", "block-storage"),
+                           ("placement", "placement")):
             client.connect(name, Socket(f"{settings.url}/{kind}"))
         self.settings = settings
         word = json.loads(settings.passwords_path.read_text())[user]

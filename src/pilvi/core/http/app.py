@@ -275,7 +275,8 @@ def from_scope(scope: Mapping[str, Any]) -> Request:
 
 async def read_body(receive: Any, most: int) -> bytes:
     """The whole body. Raises TooLarge after `most` bytes."""
-    pieces, size = [], 0
+    pieces: list[bytes] = []
+    size = 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect": return b"".join(pieces)
