@@ -13,7 +13,8 @@ def qemu_img(*arguments: str) -> None:
     subprocess.run(["qemu-img", *arguments], check=True, capture_output=True)
 
 
-@pytest.mark.parametrize("options", ["compat=0.10", "compat=1.1", "compression_type=zstd", "extended_l2=on", "cluster_size=2M", "lazy_refcounts=on"])
+@pytest.mark.parametrize("options", ["compat=0.10", "compat=1.1", "compression_type=zstd", "extended_l2=on", "cluster_size=2M",
+                                     "lazy_refcounts=on"])
 def test_what_qemu_makes_is_taken(tmp_path: Path, options: str) -> None:
     path = tmp_path / "i"
     qemu_img("create", "-f", "qcow2", "-o", options, str(path), "3M")

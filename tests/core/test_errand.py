@@ -41,7 +41,8 @@ class Refused(Conflict):
 
 
 def ended(db: Any, job: Any, failed: bool) -> None:
-    db.execute(update(Thing).where(Thing.id == job.subject_id).values(outcome=f"failed: {job.error}" if failed else f"done {job.facts.get('made')}"))
+    outcome = f"failed: {job.error}" if failed else f"done {job.facts.get('made')}"
+    db.execute(update(Thing).where(Thing.id == job.subject_id).values(outcome=outcome))
 
 
 class Show:
@@ -52,7 +53,8 @@ class Show:
         Base.metadata.create_all(self.database.engine)
         self.bus, self.log = MemoryBus(), list[str]()
         self.application: Any = SimpleNamespace(database=self.database, service=SimpleNamespace(name="toy"))
-        flow = Flow("make", [Step(self.place, undo=self.unplace), AgentStep("dig", undo_on_host="fill"), AgentStep("build", undo_on_host="raze")], ended)
+        flow = Flow("make", [Step(self.place, undo=self.unplace), AgentStep("dig", undo_on_host="fill"),
+                             AgentStep("build", undo_on_host="raze")], ended)
         self.worker = Worker(self.application, Job, {"make": flow}, threads=1, hand_over=self.cast)
         self.door = Door(Job, {"make": flow}, lambda application, db, job: {"described": {"id": job.subject_id}, "grant": "g"},
                          wake=lambda application: self.worker.wake())
@@ -192,8 +194,10 @@ def test_reports_of_an_older_attempt_are_refused(show: Show) -> None:
 
 def test_a_host_is_told_of_its_own_tasks_only(show: Show) -> None:
     with show.database.write() as db:
-        for number in range(30): db.add(Job(flow="make", subject_id=f"s{number}", queue=f"host:h{number % 3}", step=1, facts={"host": f"h{number % 3}"}))
-    def queued(*hosts: str) -> list[Any]: return list(show.bus.call("toy.conductor", "queued", {"hosts": list(hosts)}, deadline_seconds=10)["tasks"])
+        for number in range(30): db.add(Job(flow="make", subject_id=f"s{number}", queue=f"host:h{number % 3}", step=1,
+                                            facts={"host": f"h{number % 3}"}))
+    def queued(*hosts: str) -> list[Any]: return list(show.bus.call("toy.conductor", "queued", {"hosts": list(hosts)},
+                                                                    deadline_seconds=10)["tasks"])
     assert {host for host, _ in queued("h1")} == {"h1"} and len(queued("h1")) == 10 and len(queued("h1", "h2")) == 20
     many = [f"h{number}" for number in range(2, 700)]
     assert {host for host, _ in queued(*many)} == {"h2"}

@@ -54,9 +54,11 @@ class Images:
         self.asked: list[dict[str, str]] = []
 
     def add(self, id: str, data: bytes, form: str = "raw", **more: Any) -> str:
-        self.images[id] = {"id": id, "name": f"name of {id}", "status": "active", "disk_format": form, "container_format": "bare", "size": len(data),
+        self.images[id] = {"id": id, "name": f"name of {id}", "status": "active", "disk_format": form, "container_format": "bare",
+                           "size": len(data),
                            "min_disk": 0, "min_ram": 0, "checksum": hashlib.md5(data).hexdigest(), "os_hash_algo": "sha512",
-                           "os_hash_value": hashlib.sha512(data).hexdigest(), "virtual_size": len(data), "hw_disk_bus": "virtio"} | more, data
+                           "os_hash_value": hashlib.sha512(data).hexdigest(), "virtual_size": len(data),
+                           "hw_disk_bus": "virtio"} | more, data
         return id
 
     def send(self, message: Message) -> Reply:
@@ -99,7 +101,7 @@ class World:
         assert SERVICE.start is not None
         SERVICE.start(self.app)
         self.driver = driver or Simulated(folder / "store")
-        self.agent = VolumeAgent(self.bus, [HOST], self.driver, Token(), run=folder)
+        self.agent = VolumeAgent(self.bus, {HOST: self.driver}, Token(), locks=folder / "locks")
         self.agent.report()
         self.agent.start()
 

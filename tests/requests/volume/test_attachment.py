@@ -32,11 +32,13 @@ def test_from_reserved_to_in_use_and_back(world: Any) -> None:
     status, body = world.ask("PUT", path, {"attachment": {"connector": CONNECTOR}}, who="admin")
     info = body["attachment"]["connection_info"]
     assert status == 200 and info["driver"] == "simulated" and info["access_mode"] == "rw" and info["attachment_id"] == held["id"]
-    assert world.status(id) == "attaching" and world.ask("GET", path)[1]["attachment"]["connection_info"] == {}, "hosts' matters stay hidden"
+    assert world.status(id) == "attaching" and world.ask("GET",
+                                                         path)[1]["attachment"]["connection_info"] == {}, "hosts' matters stay hidden"
     assert world.ask("POST", path + "/action", {"os-complete": {}}) == (204, None)
     assert world.status(id) == "in-use"
     shown = world.ask("GET", f"/volumes/{id}")[1]["volume"]["attachments"]
-    assert [(one["server_id"], one["device"], one["attachment_id"], one["host_name"]) for one in shown] == [(SERVER, "/dev/vdb", held["id"], None)]
+    assert [(one["server_id"], one["device"], one["attachment_id"], one["host_name"]) for one in shown] == [(SERVER, "/dev/vdb",
+                                                                                                             held["id"], None)]
     status, body = world.ask("DELETE", path)
     assert status == 409 and message(body) == f"Detach volume from instance {SERVER} using the Compute API"
     assert world.ask("DELETE", path, who="admin") == (200, {"attachments": []})
@@ -47,8 +49,8 @@ def test_a_volume_that_is_taken_is_not_given_away(world: Any) -> None:
     id = world.make()
     held = reserve(world, id)[1]["attachment"]
     status, body = reserve(world, id, OTHER_SERVER)
-    assert status == 400 and message(body) == (f"Invalid volume: Volume {id} status must be available or downloading to reserve, but the current "
-                                               "status is reserved.")
+    assert status == 400 and message(body) == (f"Invalid volume: Volume {id} status must be available or downloading to reserve, but the "
+                                               "current status is reserved.")
     assert reserve(world, id)[0] == 200, "the same server may: it moves to another host"
     for request in [("DELETE", f"/volumes/{id}", None), ("POST", f"/volumes/{id}/action", {"os-extend": {"new_size": 3}}),
                     ("POST", "/snapshots", {"snapshot": {"volume_id": id}}), ("POST", "/volumes", {"volume": {"source_volid": id}})]:
@@ -146,7 +148,8 @@ def test_an_agent_makes_volumes_where_its_grant_says(world: Any) -> None:
     made = client.create(call, {"size": 1, "metadata": mark, "project_id": "a" * 32, "host": "node1"})
     assert [one["id"] for one in client.made_for(call, "a" * 32, mark)] == [made["id"]]
     world.until(made["id"], "available")
-    assert client.host_of(client.show(call, made["id"])) == "node1" and world.ask("GET", f"/volumes/{made['id']}")[0] == 200, "the project's"
+    assert client.host_of(client.show(call, made["id"])) == "node1" and world.ask("GET",
+                                                                                  f"/volumes/{made['id']}")[0] == 200, "the project's"
     held = client.reserve(call, made["id"], SERVER)
     assert client.connect(call, held["id"], CONNECTOR)["driver"] == "simulated"
     assert world.ask("POST", f"/{'b' * 32}/volumes", {"volume": {"size": 1}}, who="agent", grant={"project": ["a" * 32]})[0] == 403
@@ -161,7 +164,8 @@ def test_a_role_without_a_grant_opens_nothing(world: Any) -> None:
     assert world.ask("GET", "/volumes/detail", who="agent") == (200, {"volumes": []})
     assert world.ask("GET", "/attachments/detail?all_tenants=1", who="agent") == (200, {"attachments": []})
     for method, path, body in [("GET", f"/volumes/{id}", None), ("DELETE", f"/volumes/{id}", None), ("GET", f"/attachments/{held}", None),
-                               ("DELETE", f"/attachments/{held}", None), ("PUT", f"/attachments/{held}", {"attachment": {"connector": CONNECTOR}})]:
+                               ("DELETE", f"/attachments/{held}", None),
+                               ("PUT", f"/attachments/{held}", {"attachment": {"connector": CONNECTOR}})]:
         assert world.ask(method, path, body, who="agent")[0] == 404, (method, path)
 
 
@@ -170,7 +174,8 @@ def test_a_file_volume_serves_its_own_host_only(make_world: Any, tmp_path: Any) 
     id = world.make()
     held = client.reserve(Call(token="member"), id, SERVER)
     call = agent_call(world, server=[SERVER])
-    with pytest.raises(Invalid, match="file on host node1 and cannot be opened from host node2"): client.connect(call, held["id"], {"host": "node2"})
+    with pytest.raises(Invalid, match="file on host node1 and cannot be opened from host node2"): client.connect(call, held["id"],
+                                                                                                                 {"host": "node2"})
     opened = client.connect(call, held["id"], CONNECTOR)
     assert (opened["driver"], opened["format"]) == ("file", "qcow2") and opened["path"].endswith(f"volume-{id}.qcow2")
     with pytest.raises(Conflict): client.detach(Call(token="member"), held["id"])

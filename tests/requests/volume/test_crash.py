@@ -97,7 +97,7 @@ class Show:
 
     def agent_is_born(self) -> None:
         self.births += 1
-        agent = VolumeAgent(self.world.bus, [HOST], self.driver, self.world.agent.tokens, run=self.world.folder)
+        agent = VolumeAgent(self.world.bus, {HOST: self.driver}, self.world.agent.tokens, locks=self.world.folder / "locks")
         agent.runner.worker = f"{HOST}/{self.births}"
         agent.runner.locks.mkdir(exist_ok=True)
         real = agent.runner._tell
@@ -144,7 +144,8 @@ def requests(show: Show, ids: list[str]) -> None:
     if what == "extend": act(id, "os-extend", {"new_size": chance.randint(2, 9)})
     elif what == "snapshot": ask("POST", "/snapshots", {"snapshot": {"volume_id": id}})
     elif what == "force": act(id, "os-force_delete", who="admin")
-    elif what == "attach": ask("POST", "/attachments", {"attachment": {"volume_uuid": id, "instance_uuid": "s", "connector": {"host": HOST}}})
+    elif what == "attach": ask("POST", "/attachments",
+                               {"attachment": {"volume_uuid": id, "instance_uuid": "s", "connector": {"host": HOST}}})
     elif what == "drop":
         found = ask("GET", "/snapshots")[1]["snapshots"]
         if found: ask("DELETE", f"/snapshots/{chance.choice(found)['id']}")

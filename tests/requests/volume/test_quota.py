@@ -16,7 +16,8 @@ def message(body: Any) -> str:
 
 def test_shown_set_and_reset(world: Any) -> None:
     status, body = world.ask("GET", f"/os-quota-sets/{PROJECT}")
-    defaults = {"volumes": 10, "per_volume_gigabytes": -1, "snapshots": 10, "gigabytes": 1000, "backups": 10, "backup_gigabytes": 1000, "groups": 10}
+    defaults = {"volumes": 10, "per_volume_gigabytes": -1, "snapshots": 10, "gigabytes": 1000, "backups": 10, "backup_gigabytes": 1000,
+                "groups": 10}
     assert (status, body) == (200, {"quota_set": {"id": PROJECT} | defaults})
     assert world.ask("GET", f"/os-quota-sets/{OTHER}")[0] == 403 and world.ask("GET", f"/os-quota-sets/{OTHER}", who="admin")[0] == 200
     assert world.ask("PUT", f"/os-quota-sets/{PROJECT}", {"quota_set": {"volumes": 1}})[0] == 403
@@ -41,8 +42,8 @@ def test_enforced(make_world: Callable[..., Any]) -> None:
     assert status == 413 and message(body) == "Requested volume size 4G is larger than maximum allowed limit 3G."
     first = world.make(size=2)
     status, body = world.ask("POST", "/volumes", {"volume": {"size": 3}})
-    assert status == 413 and message(body) == ("Requested volume or snapshot exceeds allowed gigabytes quota. Requested 3G, quota is 4G and 2G has "
-                                               "been consumed.")
+    assert status == 413 and message(body) == ("Requested volume or snapshot exceeds allowed gigabytes quota. Requested 3G, quota is 4G "
+                                               "and 2G has been consumed.")
     assert "overLimit" in body
     second = world.make(size=1)
     status, body = world.ask("POST", "/volumes", {"volume": {"size": 1}})

@@ -10,7 +10,8 @@ def message(body: Any) -> str:
 
 def test_made_shown_and_removed(world: Any) -> None:
     volume_id = world.make(size=2)
-    status, body = world.ask("POST", "/snapshots", {"snapshot": {"volume_id": volume_id, "name": "s", "description": "d", "metadata": {"k": "v"},
+    status, body = world.ask("POST", "/snapshots",
+                             {"snapshot": {"volume_id": volume_id, "name": "s", "description": "d", "metadata": {"k": "v"},
                                                                  "force": True}})
     snapshot = body["snapshot"]
     assert (status, snapshot["status"], snapshot["size"], snapshot["volume_id"]) == (202, "creating", 2, volume_id)
@@ -44,7 +45,8 @@ def test_lists_and_words(world: Any) -> None:
     def names(query: str) -> list[str]: return sorted(s["name"] for s in world.ask("GET", f"/snapshots/detail?{query}")[1]["snapshots"])
     assert names("") == ["one", "two"] and names(f"volume_id={first}") == ["one"] and names("metadata={'a': '1'}") == ["one"]
     assert names("status=error") == [] and names("name=two") == ["two"]
-    assert world.ask("GET", "/snapshots", who="other")[1] == {"snapshots": []} and world.ask("GET", f"/snapshots/{one}", who="other")[0] == 404
+    assert world.ask("GET", "/snapshots", who="other")[1] == {"snapshots": []} and world.ask("GET", f"/snapshots/{one}",
+                                                                                             who="other")[0] == 404
     assert [s["id"] for s in world.ask("GET", "/snapshots?limit=1&sort_key=created_at&sort_dir=asc")[1]["snapshots"]] == [one]
     path = f"/snapshots/{two}/metadata"
     assert world.ask("POST", path, {"metadata": {"b": "2"}})[1] == {"metadata": {"b": "2"}}

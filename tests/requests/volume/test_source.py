@@ -25,7 +25,8 @@ def message(body: Any) -> str:
 
 def starts_with(cloud: Any, volume_id: str, text: str) -> bool:
     path = cloud.driver.connection(volume_id)["path"]
-    return subprocess.run(["qemu-io", "-f", "qcow2", "-c", f"read -P {ord(text)} 0 64k", path], capture_output=True, check=False).returncode == 0
+    return subprocess.run(["qemu-io", "-f", "qcow2", "-c", f"read -P {ord(text)} 0 64k", path], capture_output=True,
+                          check=False).returncode == 0
 
 
 def why(cloud: Any, volume_id: str) -> str:
@@ -75,7 +76,8 @@ def test_an_image_that_names_a_file_of_the_host(cloud: Any, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("facts, reason", [
     ({"status": "queued"}, "is not active"), ({"size": 5 * 2**30}, "Size of specified image 5GB is larger than volume size 1GB."),
-    ({"min_disk": 3}, "Volume size 1GB cannot be smaller than the image minDisk size 3GB."), ({"virtual_size": 2 * 2**30}, "virtual size is 2GB"),
+    ({"min_disk": 3}, "Volume size 1GB cannot be smaller than the image minDisk size 3GB."),
+    ({"virtual_size": 2 * 2**30}, "virtual size is 2GB"),
     ({"disk_format": "vmdk"}, "disk format")])
 def test_images_that_do_not_fit(cloud: Any, facts: dict[str, Any], reason: str) -> None:
     cloud.images.add(IMAGE, b"a" * MIB, **facts)

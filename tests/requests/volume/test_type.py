@@ -11,13 +11,15 @@ def test_types(world: Any) -> None:
     assert [one["name"] for one in found] == ["__DEFAULT__"] and found[0]["is_public"] is True
     assert world.ask("GET", "/types/default")[1]["volume_type"]["id"] == found[0]["id"]
     assert world.ask("POST", "/types", {"volume_type": {"name": "fast"}})[0] == 403
-    status, body = world.ask("POST", "/types", {"volume_type": {"name": "fast", "extra_specs": {"a": "b"}, "os-volume-type-access:is_public": True}},
+    status, body = world.ask("POST", "/types",
+                             {"volume_type": {"name": "fast", "extra_specs": {"a": "b"}, "os-volume-type-access:is_public": True}},
                              who="admin")
     assert status == 200 and body["volume_type"]["extra_specs"] == {"a": "b"}
     id = body["volume_type"]["id"]
     assert world.ask("POST", "/types", {"volume_type": {"name": "fast"}}, who="admin")[0] == 409
     assert world.ask("POST", "/types", {"volume_type": {"name": " "}}, who="admin")[0] == 400
-    assert world.ask("PUT", f"/types/{id}", {"volume_type": {"description": "quick"}}, who="admin")[1]["volume_type"]["description"] == "quick"
+    assert world.ask("PUT", f"/types/{id}", {"volume_type": {"description": "quick"}},
+                     who="admin")[1]["volume_type"]["description"] == "quick"
     specs = f"/types/{id}/extra_specs"
     assert world.ask("POST", specs, {"extra_specs": {"c": "d"}}, who="admin")[0] == 200
     assert world.ask("GET", specs)[1] == {"extra_specs": {"a": "b", "c": "d"}} and world.ask("GET", specs + "/c")[1] == {"c": "d"}
@@ -56,12 +58,14 @@ def test_services_pools_and_zones(world: Any) -> None:
     world.make(size=7)
     pool = world.ask("GET", "/scheduler-stats/get_pools?detail=True", who="admin")[1]["pools"][0]
     assert pool["name"] == "node1@simulated#simulated" and pool["capabilities"]["allocated_capacity_gb"] == 7
-    assert world.ask("GET", "/os-availability-zone")[1] == {"availabilityZoneInfo": [{"zoneName": "nova", "zoneState": {"available": True}}]}
+    assert world.ask("GET", "/os-availability-zone")[1] == {"availabilityZoneInfo": [{"zoneName": "nova",
+                                                                                      "zoneState": {"available": True}}]}
     assert "os-quota-sets" in [one["alias"] for one in world.ask("GET", "/extensions")[1]["extensions"]]
 
 
 def test_versions(world: Any) -> None:
-    def get(path: str, **headers: str) -> Any: return world.app.handle(Request("GET", path, headers=headers, base="http://cloud/block-storage"))
+    def get(path: str, **headers: str) -> Any: return world.app.handle(Request("GET", path, headers=headers,
+                                                                               base="http://cloud/block-storage"))
     root = get("/")
     assert root.status == 300 and root.body["versions"][0]["version"] == "3.71" and root.body["versions"][0]["min_version"] == "3.0"
     assert get("/v3/").status == 200 and get("/v3").body["versions"][0]["links"][1]["href"] == "http://cloud/block-storage/v3/"

@@ -13,7 +13,8 @@ def message(body: Any) -> str:
 def test_a_volume_is_made_shown_and_removed(world: Any) -> None:
     status, body = world.ask("POST", "/volumes", {"volume": {"size": 2, "name": "data", "description": "d", "metadata": {"k": "v"}}})
     volume = body["volume"]
-    assert (status, volume["status"], volume["size"], volume["bootable"], volume["volume_type"]) == (202, "creating", 2, "false", "__DEFAULT__")
+    assert (status, volume["status"], volume["size"], volume["bootable"], volume["volume_type"]) == (202, "creating", 2, "false",
+                                                                                                     "__DEFAULT__")
     assert volume["links"][0]["href"] == f"http://cloud/block-storage/v3/volumes/{volume['id']}"
     world.until(volume["id"], "available")
     assert world.driver.size_gib(volume["id"]) == 2
@@ -29,10 +30,13 @@ def test_a_volume_is_made_shown_and_removed(world: Any) -> None:
 
 def test_the_body_shown_grows_with_the_microversion(world: Any) -> None:
     id = world.make()
-    def keys(version: str | None, who: str = "member") -> set[str]: return set(world.ask("GET", f"/volumes/{id}", version=version, who=who)[1]["volume"])
+    def keys(version: str | None, who: str = "member") -> set[str]: return set(world.ask("GET", f"/volumes/{id}", version=version,
+                                                                                         who=who)[1]["volume"])
     first = keys(None)
-    assert first == {"id", "status", "size", "availability_zone", "created_at", "updated_at", "name", "description", "volume_type", "snapshot_id",
-                     "source_volid", "metadata", "links", "user_id", "bootable", "encrypted", "replication_status", "consistencygroup_id", "multiattach",
+    assert first == {"id", "status", "size", "availability_zone", "created_at", "updated_at", "name", "description", "volume_type",
+                     "snapshot_id",
+                     "source_volid", "metadata", "links", "user_id", "bootable", "encrypted", "replication_status", "consistencygroup_id",
+                     "multiattach",
                      "attachments", "os-vol-tenant-attr:tenant_id"}
     assert keys("3.13") - first == {"group_id"}
     assert keys("3.48") - keys("3.47") == {"shared_targets", "service_uuid"}
@@ -50,7 +54,8 @@ def test_who_may_what(world: Any) -> None:
     assert world.act(id, "os-extend", {"new_size": 2}, who="other")[0] == 404
     assert world.ask("GET", f"/volumes/{id}", who="reader")[0] == 200
     for method, path, body in [("DELETE", f"/volumes/{id}", None), ("PUT", f"/volumes/{id}", {"volume": {"name": "x"}}),
-                               ("POST", "/volumes", {"volume": {"size": 1}}), ("POST", f"/volumes/{id}/action", {"os-extend": {"new_size": 2}}),
+                               ("POST", "/volumes", {"volume": {"size": 1}}),
+                               ("POST", f"/volumes/{id}/action", {"os-extend": {"new_size": 2}}),
                                ("POST", f"/volumes/{id}/metadata", {"metadata": {"a": "b"}})]:
         assert world.ask(method, path, body, who="reader")[0] == 403, (method, path)
     assert world.act(id, "os-reset_status", {"status": "error"})[0] == 403
@@ -72,7 +77,8 @@ def test_a_size_that_is_none(world: Any, size: Any) -> None:
 @pytest.mark.parametrize("values, reason", [
     ({"volume_type": "nope"}, 404), ({"snapshot_id": "b6ab9b5d-9a0e-4b0f-8c8e-1d1c3e3c5e11"}, 404),
     ({"source_volid": "b6ab9b5d-9a0e-4b0f-8c8e-1d1c3e3c5e11"}, 404), ({"imageRef": "b6ab9b5d-9a0e-4b0f-8c8e-1d1c3e3c5e11"}, 400),
-    ({"availability_zone": "mars"}, 400), ({"multiattach": True}, 400), ({"foo": "bar"}, 400), ({"metadata": {"k": 1}}, 400), ({"name": "n" * 256}, 400),
+    ({"availability_zone": "mars"}, 400), ({"multiattach": True}, 400), ({"foo": "bar"}, 400), ({"metadata": {"k": 1}}, 400),
+    ({"name": "n" * 256}, 400),
     ({"group_id": "b6ab9b5d-9a0e-4b0f-8c8e-1d1c3e3c5e11"}, 400)])
 def test_what_cannot_be_made(world: Any, values: dict[str, Any], reason: int) -> None:
     status, body = world.ask("POST", "/volumes", {"volume": {"size": 1} | values})
@@ -100,7 +106,8 @@ def test_lists_page_filter_and_sort(world: Any) -> None:
     assert link["rel"] == "next"
     second = world.ask("GET", link["href"].removeprefix("http://cloud/block-storage/v3"))[1]
     assert [v["name"] for v in second["volumes"]] == ["v0"] and "volumes_links" not in second
-    def names(query: str, who: str = "member") -> list[str]: return sorted(v["name"] for v in world.ask("GET", f"/volumes/detail?{query}", who=who)[1]["volumes"])
+    def names(query: str, who: str = "member") -> list[str]: return sorted(v["name"] for v in world.ask("GET", f"/volumes/detail?{query}",
+                                                                                                        who=who)[1]["volumes"])
     assert names("name=v2") == ["v2"] and names("status=available") == ["v0", "v1", "v2", "v3"] and names("status=null") == []
     assert names("metadata={'n': '1'}") == ["v1"] and names("metadata={'n': '9'}") == []
     assert names("bootable=true") == [] and names("all_tenants=1") == ["v0", "v1", "v2", "v3"]
@@ -116,7 +123,8 @@ def test_lists_page_filter_and_sort(world: Any) -> None:
 
 def test_names_change_and_words_are_kept(world: Any) -> None:
     id = world.make(metadata={"a": "1"})
-    assert world.ask("PUT", f"/volumes/{id}", {"volume": {"name": "new", "description": "text", "metadata": {"b": "2"}}})[1]["volume"]["name"] == "new"
+    assert world.ask("PUT", f"/volumes/{id}",
+                     {"volume": {"name": "new", "description": "text", "metadata": {"b": "2"}}})[1]["volume"]["name"] == "new"
     path = f"/volumes/{id}/metadata"
     assert world.ask("GET", path)[1] == {"metadata": {"b": "2"}}
     assert world.ask("POST", path, {"metadata": {"c": "3"}}) == (200, {"metadata": {"b": "2", "c": "3"}})
@@ -148,7 +156,8 @@ def test_flags(world: Any) -> None:
     assert world.act(id, "os-set_bootable", {"bootable": "maybe"})[0] == 400
     assert world.act(id, "os-set_image_metadata", {"metadata": {"os": "x"}})[1] == {"metadata": {"os": "x"}}
     assert world.act(id, "os-show_image_metadata")[1] == {"metadata": {"os": "x"}}
-    assert world.act(id, "os-unset_image_metadata", {"key": "os"})[0] == 200 and world.act(id, "os-unset_image_metadata", {"key": "os"})[0] == 404
+    assert world.act(id, "os-unset_image_metadata", {"key": "os"})[0] == 200 and world.act(id, "os-unset_image_metadata",
+                                                                                           {"key": "os"})[0] == 404
     assert world.ask("POST", f"/volumes/{id}/action", {"os-nope": {}})[0] == 400
 
 

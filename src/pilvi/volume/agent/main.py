@@ -4,7 +4,7 @@ It has no database. Acts are repeatable; all acts on one volume run one after th
 """
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -34,17 +34,17 @@ class TokenSource(Protocol):
 
 
 class VolumeAgent:
-    """Serves the hosts (one; many when they are simulated, which share a store) until `stop`."""
+    """Serves hosts, each with its store, until `stop`. There is one; many when they are simulated, and then they may share a store."""
 
-    def __init__(self, bus: Bus, hosts: list[str], driver: VolumeDriver, tokens: TokenSource, *, run: Path) -> None:
-        self.bus, self.hosts, self.driver, self.tokens = bus, hosts, driver, tokens
+    def __init__(self, bus: Bus, drivers: Mapping[str, VolumeDriver], tokens: TokenSource, *, locks: Path) -> None:
+        self.bus, self.drivers, self.tokens = bus, drivers, tokens
         acts = {name: _translated(partial(act, self)) for name, act in ACTS.items()}
-        self.runner = Runner(bus, "volume", hosts, {flow: acts for flow in FLOWS}, run / "volume-locks")
+        self.runner = Runner(bus, "volume", list(drivers), {flow: acts for flow in FLOWS}, locks)
         self.loop = Repeat("volume capacity", REPORT_SECONDS, self.report)
 
     def start(self) -> None:
         """Removes what interrupted work has left, reports, and works from now on."""
-        self.driver.clean()
+        for driver in self._stores(): driver.clean()
         self.runner.start()
         self.loop.start()
 
@@ -53,13 +53,17 @@ class VolumeAgent:
         self.loop.stop()
         self.runner.stop()
 
+    def _stores(self) -> list[VolumeDriver]:
+        return list({id(driver): driver for driver in self.drivers.values()}.values())
+
     def report(self) -> None:
         """Tells the conductor what the hosts have left."""
-        left = self.driver.statistics()
-        args = {"hosts": self.hosts, "backend": self.driver.name, "total_mib": left.total_mib, "free_mib": left.free_mib,
-                "reserve_mib": left.reserve_mib}
-        try: self.bus.call("volume.conductor", "capacity", args, deadline_seconds=CALL_SECONDS)
-        except Failure as failure: LOG.info("control is away", reason=failure.message)
+        for driver in self._stores():
+            left, hosts = driver.statistics(), [host for host, own in self.drivers.items() if own is driver]
+            args = {"hosts": hosts, "backend": driver.name, "total_mib": left.total_mib, "free_mib": left.free_mib,
+                    "reserve_mib": left.reserve_mib}
+            try: self.bus.call("volume.conductor", "capacity", args, deadline_seconds=CALL_SECONDS)
+            except Failure as failure: LOG.info("control is away", reason=failure.message)
 
     def call(self, errand: Errand) -> Call:
         """A call to an API on behalf of an errand."""
@@ -68,7 +72,7 @@ class VolumeAgent:
 
 def make_volume(agent: VolumeAgent, errand: Errand) -> dict[str, Any]:
     """The volume, empty or with the bytes of its source → how it is opened."""
-    driver, facts, id = agent.driver, errand.facts, errand.subject_id
+    driver, facts, id = agent.drivers[errand.host], errand.facts, errand.subject_id
     if facts.get("source_id"):
         with agent.runner.lock(facts["source_id"]): driver.clone(id, facts["size"], facts["source_id"], facts.get("snapshot_id"))
     elif facts.get("image_id") and driver.holds_bytes: _make_from_image(agent, errand)
@@ -77,7 +81,7 @@ def make_volume(agent: VolumeAgent, errand: Errand) -> dict[str, Any]:
 
 
 def _make_from_image(agent: VolumeAgent, errand: Errand) -> None:
-    driver = agent.driver
+    driver = agent.drivers[errand.host]
     if errand.subject_id in driver.volumes(): return
     left, size = driver.statistics(), errand.facts["size"]
     free_mib = max(0, left.free_mib - left.reserve_mib)
@@ -93,24 +97,24 @@ def _make_from_image(agent: VolumeAgent, errand: Errand) -> None:
 
 def remove_volume(agent: VolumeAgent, errand: Errand) -> None:
     """The volume is gone from the host."""
-    agent.driver.delete(errand.subject_id)
+    agent.drivers[errand.host].delete(errand.subject_id)
 
 
 def grow_volume(agent: VolumeAgent, errand: Errand) -> None:
     """The volume has its new size."""
-    agent.driver.extend(errand.subject_id, errand.facts["size"])
+    agent.drivers[errand.host].extend(errand.subject_id, errand.facts["size"])
 
 
 def make_snapshot(agent: VolumeAgent, errand: Errand) -> None:
     """The snapshot is kept."""
     with agent.runner.lock(errand.facts["volume_id"]):
-        agent.driver.snapshot(errand.facts["volume_id"], errand.subject_id)
+        agent.drivers[errand.host].snapshot(errand.facts["volume_id"], errand.subject_id)
 
 
 def remove_snapshot(agent: VolumeAgent, errand: Errand) -> None:
     """The snapshot is gone."""
     with agent.runner.lock(errand.facts["volume_id"]):
-        agent.driver.delete_snapshot(errand.facts["volume_id"], errand.subject_id)
+        agent.drivers[errand.host].delete_snapshot(errand.facts["volume_id"], errand.subject_id)
 
 
 ACTS: dict[str, Callable[[VolumeAgent, Errand], dict[str, Any] | None]] = {
