@@ -242,7 +242,8 @@ RESOURCE = Resource(
             "create": "role:admin or role:service or role:member", "update": "member", "delete": "member"},
     filters={"metadata": by_metadata, "project_id": by_project, "tenant_id": by_project,
              "created_at": by_instant(Volume.__table__.c.created_at), "updated_at": by_instant(Volume.__table__.c.updated_at)},
-    beside={"OS-SCH-HNT:scheduler_hints": {"type": "object"}}, before=prepare, on_create=fill_in, on_update=replace_metadata, on_delete=remove, on_render=add_views)
+    beside={"OS-SCH-HNT:scheduler_hints": {"type": ["object", "null"]}},
+    before=prepare, on_create=fill_in, on_update=replace_metadata, on_delete=remove, on_render=add_views)
 ROUTES = [
     Route("/v3/volumes", "GET", lambda call: list_volumes(call, brief=True), None, transaction="read"),
     Route("/v3/volumes/detail", "GET", lambda call: list_volumes(call, brief=False), None, transaction="read"),
