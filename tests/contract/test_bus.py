@@ -172,6 +172,7 @@ def test_a_call_whose_caller_waits_no_longer_is_not_run(world: World) -> None:
         waiting = callers.submit(world.first.call, "one", "wait", {}, deadline_seconds=20)
         assert began.wait(10)
         with pytest.raises(BusTimeout): world.first.call("one", "run", {"n": 1}, deadline_seconds=0.5)
+        time.sleep(0.5)  # the limit counts from the arrival here: clocks of two hosts need not agree
         release.set()
         waiting.result()
     world.first.call("one", "run", {"n": 2}, deadline_seconds=10)
@@ -307,7 +308,7 @@ def test_a_killed_peer_is_noticed_and_its_successor_served(with_peer: World) -> 
         in_flight = callers.submit(first.call, "compute.host-1", "sleep", {"seconds": 30}, deadline_seconds=3)
         time.sleep(0.3)
         kill(peer)
-        with pytest.raises(BusTimeout): in_flight.result()  # the unix socket says PeerLost at once
+        with pytest.raises(BusTimeout if first.transport == "nats" else PeerLost): in_flight.result()
     with pytest.raises(NobodyListens): first.call("compute.host-1", "pid", {}, deadline_seconds=20)
     successor = with_peer.peer("compute.host-1")
     served(lambda: first.call("compute.host-1", "pid", {}, deadline_seconds=20))
@@ -320,6 +321,7 @@ def test_a_stopped_peer_costs_its_callers_their_deadline_and_nobody_else_anythin
     first.serve("mine", {"echo": lambda args, message: args})
     served(lambda: first.call("compute.host-1", "pid", {}, deadline_seconds=20))
     peer.send_signal(signal.SIGSTOP)
+    eventually(lambda: all(stat.read_text().rpartition(")")[2].split()[0] == "T" for stat in Path(f"/proc/{peer.pid}/task").glob("*/stat")))
     with pytest.raises(BusTimeout): first.call("compute.host-1", "pid", {}, deadline_seconds=0.5)
     assert with_peer.another("agent").call("mine", "echo", {"n": 1}, deadline_seconds=20) == {"n": 1}
     peer.send_signal(signal.SIGCONT)
@@ -342,9 +344,11 @@ def test_calls_outlive_a_killed_broker(brokered: World) -> None:
         eventually(lambda: brokered.first.health() is not None and agent.health() is not None)
         while_away = callers.submit(brokered.first.call, "work", "work", {"n": 2, "seconds": 0}, deadline_seconds=60)
         brokered.first.cast("work", "work", {"n": -1, "seconds": 0})  # lost, without a word
+        agent.serve("late", {"echo": lambda args, message: args})
         with pytest.raises(BusTimeout): brokered.first.call("work", "work", {"n": 3, "seconds": 0}, deadline_seconds=0.5)
         broker.restart()
         assert in_flight.result() == {"n": 1} and while_away.result() == {"n": 2}
     assert brokered.first.call("work", "work", {"n": 4, "seconds": 0}, deadline_seconds=30) == {"n": 4}
+    assert brokered.first.call("late", "echo", {"n": 5}, deadline_seconds=30) == {"n": 5}
     assert runs == [0, 1, 2, 4], "the call in flight was sent again, and its stored answer given"
     assert brokered.first.health() is None

@@ -21,6 +21,9 @@ from pilvi.core.task import Flow
 if TYPE_CHECKING:
     from pilvi.core.http.app import Application
 
+MOST_NAMED = 500
+"""Hosts that a query names one by one; a process that simulates more looks through all tasks of hosts."""
+
 
 @dataclass
 class Door:
@@ -44,7 +47,8 @@ class Door:
     def queued(self, application: Application, args: dict[str, Any], message: Message) -> dict[str, Any]:
         """{hosts} → {tasks: [(host, task id)]}: what waits for these hosts; the answer to a lost cast."""
         queues = {f"host:{host}": host for host in args["hosts"]}
-        free = [self.table.progress.in_(("ready", "debt")), self.table.lease_until < clock.now(), self.table.queue.like("host:%")]
+        ours = self.table.queue.in_(list(queues)) if len(queues) <= MOST_NAMED else self.table.queue.like("host:%")
+        free = [self.table.progress.in_(("ready", "debt")), self.table.lease_until < clock.now(), ours]
         with application.database.read() as db:
             rows = db.execute(select(self.table.queue, self.table.id).where(*free).order_by(self.table.created_at).limit(1000)).all()
         return {"tasks": [(queues[queue], id) for queue, id in rows if queue in queues]}
@@ -97,7 +101,8 @@ class Door:
             if args.get("spans"): self.keep(db, current, _decode(args["spans"]))
             write(db, current)
             db.flush()
-        act = self._act(current) if current.progress in ("ready", "debt") else None
+        goes_on = current.progress in ("ready", "debt") and current.claimed_by is not None
+        act = self._act(current) if goes_on else None
         if act is None and current.queue == task.CONTROL: self.wake(application)
         return {"act": act, "facts": current.facts, "forward": current.forward}
 

@@ -24,7 +24,6 @@ from pilvi.core.errors import Failure, Unavailable
 
 LOG = structlog.get_logger()
 POLL_SECONDS = 5.0
-RENEW_SECONDS = 15.0
 CALL_SECONDS = 30.0
 
 
@@ -43,6 +42,8 @@ class Errand:
     facts: dict[str, Any]
     described: dict[str, Any]
     host: str
+    grant: str = ""
+    """What the APIs are shown so that they let this host touch the task's things."""
     forward: bool = True
 
     def still_mine(self) -> None:
@@ -132,7 +133,7 @@ class Runner:
             if task["flow"] not in self.stories or not task["forward"]: story.spans.clear()
             else: trace.mark(names.get("got"), "queue", "compute agent", self.bus.transport, facts=sorted(task.get("described", {})))
             self._carry_out(Errand(self, task["id"], task["flow"], task["subject_id"], task["attempt"], task["facts"],
-                                   task.get("described", {}), host, task["forward"]), task["act"], story)
+                                   task.get("described", {}), host, task.get("grant", ""), task["forward"]), task["act"], story)
 
     def _carry_out(self, errand: Errand, act: str | None, story: trace.Trace) -> None:
         with self.lock(errand.subject_id):

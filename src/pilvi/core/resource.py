@@ -20,6 +20,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, insert
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from pilvi.core import clock, listing, quota
 from pilvi.core.context import Call
@@ -82,7 +83,8 @@ class Resource:
     on_render: Callable[[Call, list[Any], list[dict[str, Any]]], None] | None = None
     story: dict[str, str] | None = None
     schema_path: str = ""
-    list_transaction: str = "read"
+    list_brief: bool = True
+    """False: a family with short lists has none for this resource."""
 
     # -- what follows from the declaration
 
@@ -123,8 +125,9 @@ class Resource:
         item = self.path + "/{" + self.key + "}"
         made = []
         if "list" in self.verbs:
-            made.append(Route(self.path, "GET", self._bind(list_, brief=self.dialect.detail), None, transaction=self.list_transaction))
-            if self.dialect.detail: made.append(Route(self.path + "/detail", "GET", self._bind(list_), None, transaction="read"))
+            short = self.dialect.detail and self.list_brief
+            made.append(Route(self.path, "GET", self._bind(list_, brief=short), None, transaction="read"))
+            if short: made.append(Route(self.path + "/detail", "GET", self._bind(list_), None, transaction="read"))
         if "show" in self.verbs: made.append(Route(item, "GET", self._bind(show), None, transaction="read"))
         if "create" in self.verbs: made.append(Route(self.path, "POST", self._bind(create), None, story=self.story))
         if "update" in self.verbs: made.append(Route(item, self.dialect.update, self._bind(update), None))
@@ -209,21 +212,26 @@ class Resource:
         if not self.dialect.envelope: return body if isinstance(body, dict) else {}
         if not isinstance(body, dict) or not isinstance(body.get(self.name), dict):
             raise faults.BodyInvalid(reason=f"Invalid input for field/attribute {self.name}. The body must be an object with '{self.name}'.")
-        if extra := set(body) - {self.name} - ({"OS-SCH-HNT:scheduler_hints", "os:scheduler_hints"} if self.name == "server" else set()):
+        if extra := set(body) - {self.name} - ({"OS-SCH-HNT:scheduler_hints", "os:scheduler_hints"} if self.name in ("server", "volume") else set()):
             raise faults.BodyInvalid(reason=f"Additional properties are not allowed ({', '.join(sorted(map(str, extra)))[:200]} was unexpected)")
         return body[self.name]
 
     def render(self, call: Call, rows: list[Any], *, brief: bool = False, only: set[str] | None = None) -> list[dict[str, Any]]:
         """The rows as the API shows them at this microversion to this caller."""
+        bodies = self.render_columns(call, rows)
+        if self.on_render: self.on_render(call, rows, bodies)
+        keep = set(self.brief) | {"links"} if brief else only
+        return [{k: v for k, v in body.items() if k in keep} for body in bodies] if keep else bodies
+
+    def render_columns(self, call: Call, rows: list[Any]) -> list[dict[str, Any]]:
+        """What the columns alone say, with links; without `on_render`."""
         names, get, instants = _renderer(self, call.version, call.is_admin)
         bodies = [dict(zip(names, get(row), strict=True)) for row in rows]
         for name in instants:
             for body in bodies:
                 if body[name] is not None: body[name] = self.dialect.time(body[name])
         self._alias_and_link(call, rows, bodies)
-        if self.on_render: self.on_render(call, rows, bodies)
-        keep = set(self.brief) | {"links"} if brief else only
-        return [{k: v for k, v in body.items() if k in keep} for body in bodies] if keep else bodies
+        return bodies
 
     def _alias_and_link(self, call: Call, rows: list[Any], bodies: list[dict[str, Any]]) -> None:
         for alias, target in self.dialect.aliases.items():
@@ -391,7 +399,6 @@ def _target(resource: Resource, row: Any) -> dict[str, Any]:
     return target | {"tenant_id": target.get("project_id")}
 
 
-def insert_many(call: Call, table: type[Base], values: list[dict[str, Any]]) -> None:
-    """Inserts child rows in one statement."""
-    assert call.db is not None
-    if values: call.db.execute(insert(table), values)
+def insert_many(db: Session, table: type[Base], values: list[dict[str, Any]]) -> None:
+    """Inserts child rows in one statement, in the caller's transaction."""
+    if values: db.execute(insert(table), values)

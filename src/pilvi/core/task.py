@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from sqlalchemy import or_, select, update
+from sqlalchemy import event, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pilvi.core import clock
@@ -31,6 +31,7 @@ LOG = structlog.get_logger()
 CONTROL = "control"
 LEASE_SECONDS = 60.0
 POLL_SECONDS = 1.0
+UNDO_AGAIN_SECONDS = 5.0
 MOVED = object()
 
 
@@ -75,6 +76,8 @@ class AgentStep:
     name: str
     undo: Callable[[Application, Any], None] | None = None
     undo_on_host: str | None = None
+    skip_without_host: bool = False
+    """The flow passes over the step when the facts name no host."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,7 @@ class Flow:
 
 
 def add(db: Session, table: Any, flow: Flow, subject_id: str, facts: dict[str, Any]) -> Any:
-    """Writes the task in the caller's transaction; call `Worker.wake` (or cast) after the commit."""
+    """Writes the task in the caller's transaction; somebody must be told after the commit (`Worker.begin` does both)."""
     task = table(id=new_id(), flow=flow.name, subject_id=subject_id, step=0, forward=True, progress="ready", attempt=1, facts=facts,
                  queue=CONTROL, lease_until=0.0, created_at=clock.now(), updated_at=clock.now())
     task.queue = flow.where(task) or CONTROL
@@ -158,15 +161,21 @@ def advance(db: Session, flow: Flow, task: Any, facts: dict[str, Any] | None = N
     """The current act is done: on to the next, or the end. In the caller's transaction, with a task from `held`."""
     if facts: task.facts = {**task.facts, **facts}
     task.step += 1
+    while task.forward and task.step < len(flow.steps) and _passed_over(flow.steps[task.step], task): task.step += 1
     _settle(db, flow, task)
 
 
+def _passed_over(step: Step | AgentStep, task: Any) -> bool:
+    return isinstance(step, AgentStep) and step.skip_without_host and not task.facts.get("host")
+
+
 def turn(db: Session, flow: Flow, task: Any, error: str) -> None:
-    """The current step failed: undo from here. In the caller's transaction. A failed undo stays where it is and is tried again."""
+    """The current step failed: undo from here. In the caller's transaction. A failed undo stays where it is and is tried again later,
+    as a new attempt."""
     task.error = error[:2000]
     task.updated_at = clock.now()
     if not task.forward:
-        task.lease_until = clock.now() + 5.0
+        task.claimed_by, task.lease_until, task.attempt = None, clock.now() + UNDO_AGAIN_SECONDS, task.attempt + 1
         return
     failed_at = task.step
     task.forward = False
@@ -180,6 +189,7 @@ def _settle(db: Session, flow: Flow, task: Any) -> None:
     queue = flow.where(task)
     if queue is None and not task.forward and flow.again is not None and flow.again(task):
         task.forward, task.step, task.attempt, task.error = True, 0, task.attempt + 1, None
+        task.claimed_by, task.lease_until = None, 0.0
         queue = flow.where(task)
     if queue is None:
         task.progress = "done" if task.forward else "failed"
@@ -187,8 +197,8 @@ def _settle(db: Session, flow: Flow, task: Any) -> None:
         db.flush()
         flow.ended(db, task, not task.forward)
         return
-    if queue != task.queue:
-        task.queue, task.claimed_by, task.lease_until = queue, None, 0.0
+    if queue != task.queue: task.queue, task.claimed_by, task.lease_until = queue, None, 0.0
+    elif task.claimed_by is not None: task.lease_until = clock.now() + LEASE_SECONDS
     db.flush()
 
 
@@ -221,6 +231,17 @@ class Worker:
             thread = threading.Thread(target=self._work, name=f"{self.application.service.name}-task-{index}", daemon=True)
             thread.start()
             self._running.append(thread)
+
+    def begin(self, db: Session, flow: str, subject_id: str, facts: dict[str, Any]) -> Any:
+        """Writes a task in the caller's transaction; when that commits, the worker is woken or the host gets its cast."""
+        task = add(db, self.table, self.flows[flow], subject_id, facts)
+
+        def tell(session: Session) -> None:
+            if task.queue == CONTROL: self.wake()
+            else: self.hand_over(task.queue, task)
+
+        event.listen(db, "after_commit", tell, once=True)
+        return task
 
     def wake(self) -> None:
         """There is work."""
@@ -284,6 +305,9 @@ class Worker:
         if current.progress not in ("ready", "debt"): return None
         if current.queue != CONTROL:
             self.hand_over(current.queue, current)
+            return None
+        if current.claimed_by is None:
+            self.wake()
             return None
         return current if (current.forward, current.step) != before else None
 

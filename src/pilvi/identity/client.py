@@ -1,10 +1,14 @@
 """What other services and agents call of identity."""
 from __future__ import annotations
 
+from threading import Lock
+
 from pilvi.core import clock, trace
 from pilvi.core.context import Call, Identity
 from pilvi.core.errors import NotFound, Unauthenticated
 from pilvi.core.http.client import send
+
+RENEW_SECONDS = 120.0
 
 
 def validate(token: str, story: trace.Trace | None) -> Identity:
@@ -30,3 +34,23 @@ def log_in(user_name: str, password: str, project_name: str, domain_id: str = "d
         "identity": {"methods": ["password"], "password": {"user": {"name": user_name, "domain": {"id": domain_id}, "password": password}}},
         "scope": {"project": {"name": project_name, "domain": {"id": domain_id}}}}})
     return reply.headers["x-subject-token"], clock.parse(reply.json()["token"]["expires_at"])
+
+
+class Tokens:
+    """A service user's token, renewed before it ends. Callable from any thread."""
+
+    def __init__(self, user_name: str, password: str, project_name: str) -> None:
+        self.user_name, self.password, self.project_name = user_name, password, project_name
+        self.lock = Lock()
+        self.token, self.expires_at = "", 0.0
+
+    def current(self) -> tuple[str, bool]:
+        """(token, was it known already?). Raises Unauthenticated, Unavailable."""
+        with self.lock:
+            if self.expires_at - clock.now() > RENEW_SECONDS: return self.token, True
+            self.token, self.expires_at = log_in(self.user_name, self.password, self.project_name)
+            return self.token, False
+
+    def forget(self) -> None:
+        """The token was refused: the next one is a new one."""
+        self.expires_at = 0.0

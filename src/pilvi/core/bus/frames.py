@@ -23,7 +23,7 @@ class Request(Struct, array_like=True, tag=1):
     method: str
     sender: str
     seconds_left: float
-    """At the moment of sending: the clocks of two hosts need not agree."""
+    """At the moment of sending, and counted from the arrival: the clocks of two hosts need not agree."""
     queued_at: float
     headers: dict[str, Any]
     args: Raw

@@ -103,6 +103,7 @@ class NatsBus(Exchange):
         except (NatsError, OSError) as error: await self._note(error)
 
     async def _come_back(self) -> None:
+        await self._listen()  # nats-py subscribes again by itself, but not to what has been served meanwhile
         self._connected()
 
     async def _note(self, error: Exception) -> None:

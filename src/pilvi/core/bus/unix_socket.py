@@ -10,6 +10,7 @@ import os
 import socket
 import struct
 import threading
+import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -60,7 +61,11 @@ class UnixSocketHub(Exchange):
     def _accept(self, listener: socket.socket) -> None:
         while True:
             try: sock, _ = listener.accept()
-            except OSError: return
+            except OSError as error:
+                if self._closing: return
+                log.error("%s: cannot accept a client: %s", self._path, error)
+                time.sleep(BACK_OFF_SECONDS[-1])  # too many open files, for example: that may pass
+                continue
             if (uid := _peer_uid(sock)) not in self._allowed_uids:
                 log.warning("%s: uid %d is not allowed to connect", self._path, uid)
                 sock.close()
@@ -84,7 +89,8 @@ class UnixSocketHub(Exchange):
         here = request.target in self._workers.targets
         if request.verb not in (CALL, CAST):
             with self._routes: clients = list(self._topics.get(request.target, ()))
-            for client in clients: client.send(encode(request))
+            packed = encode(request)
+            for client in clients: client.send(packed)
             self._workers.take(request, answer)
             return
         with self._routes:
@@ -160,6 +166,7 @@ class UnixSocketClient(Exchange):
                 failures += 1
                 continue
             failures, self._hub = 0, hub
+            if self._ends.is_set(): hub.close()  # close() came too early to see it
             self._announce()
             self._connected()
             for frame in hub.frames(): self._take(frame, hub)

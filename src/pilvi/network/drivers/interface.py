@@ -1,8 +1,8 @@
 """What network asks of a backend: make reality equal a topology, say what is up, explain a packet.
 
 A backend has two halves. The control half (`Backend`) runs in the control process without privileges and is given the whole desired
-topology as plain values; the host half (`HostBackend`) runs in the host agent as root. Every backend passes tests/contract/network_driver.py.
-"""
+topology as plain values; the host half (`HostBackend`) runs in the host agent as root. Every backend passes
+tests/contract/test_network_driver.py. """
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -124,17 +124,21 @@ class Backend(Protocol):
     """The control half."""
 
     def start(self, *, status_changed: Callable[[str, bool], None]) -> None:
-        """Start or adopt the backend's daemons; from now on report ports as they come up or go down (port id, up), from any thread."""
+        """Start or adopt the backend's daemons; from now on report ports as they come up or go down (port id, up), from any thread,
+        beginning with those that are up already. May be repeated, and repairs what health() complains of. `status_changed` must be quick
+        and must not call the backend."""
 
     def apply(self, topology: Topology) -> list[str]:
         """Make the backend equal the topology and say what was done, a line each (empty: nothing to do). Rows of others stay untouched.
-        Raises NetworkFailure and may be repeated."""
+        Routers' gateways are placed on the hosts that have joined and reach the physical network, so that the same topology may need work
+        when a host has joined: repeat it now and then. Raises NetworkFailure and may be repeated."""
 
     def up(self) -> dict[str, bool]:
         """Of every port the backend knows: does its host serve it?"""
 
     def binding(self, host: str, port_id: str) -> dict[str, Any]:
-        """{"vif_type": …, "vif_details": {…}} for a port on that host: all that a hypervisor needs to plug it."""
+        """{"vif_type": …, "vif_details": {…}} for a port on that host: all that a hypervisor needs to plug it. The backend knows the host's
+        side because the host told when it joined; NetworkFailure when that host has not joined."""
 
     def explain(self, source: Port, destination: str, protocol: str, port: int | None) -> Verdict:
         """Would a packet from this port to that address get there?"""
@@ -156,11 +160,13 @@ class HostBackend(Protocol):
     """The host half, in the agent."""
 
     def start(self, facts: dict[str, Any]) -> None:
-        """Start or adopt this host's daemons, bridges and external gateway address. May be repeated."""
+        """Start or adopt this host's daemons, bridges and external gateway address, and join; `facts` are the control half's. May be
+        repeated, and repairs what health() complains of."""
 
-    def serve_metadata(self, network_id: str) -> str:
-        """Make 169.254.169.254 of that network reachable on this host; returns the path of the network namespace
-        (/run/netns/…) in which a server must listen on 169.254.169.254:80. May be repeated."""
+    def serve_metadata(self, port: Port, subnets: list[Subnet]) -> str:
+        """Make 169.254.169.254 of that metadata port's network (device_owner network:distributed; `subnets` are those of its addresses)
+        reachable on this host; returns the path of the network namespace (/run/netns/…) in which a server must listen on
+        169.254.169.254:80, or an empty string where no packets flow. May be repeated, and follows the port's addresses."""
 
     def drop_metadata(self, network_id: str) -> None:
         """Remove it again."""

@@ -1,0 +1,8 @@
+"""Hypervisors. A driver is one file or package here and one line in the map; all of them pass tests/contract/test_hypervisor_driver.py."""
+from pilvi.compute.drivers.qemu.driver import Qemu
+from pilvi.compute.drivers.simulated import Simulated
+
+DRIVERS = {
+    "qemu": Qemu,
+    "simulated": Simulated,
+}

@@ -1,0 +1,103 @@
+"""Booting a server, the part in the control process: a row and a task in one transaction (step 7), then a host (steps 8 to 12).
+
+The steps on the host are in agent/boot.py. A step that fails turns round; what APIs hold is undone here, what the host holds there.
+"""
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from pilvi.compute.resources.attachment import BlockDevice, devices_of
+from pilvi.compute.resources.server import Server
+from pilvi.compute.resources.task import keep_spans
+from pilvi.compute.server import ended
+from pilvi.core import trace
+from pilvi.core.context import Call
+from pilvi.core.errors import Failure
+from pilvi.core.http.app import Application
+from pilvi.core.task import MOVED, AgentStep, Flow, Step
+from pilvi.network import client as network
+from pilvi.placement import client as placement
+from pilvi.volume import client as volume
+
+CALL_SECONDS = 60.0
+STORY = {"arrive": "boot.03", "validate": "boot.04", "validated": "boot.05"}
+AGENT_STORY = {"take": "boot.13", "ask": "boot.14", "taken": "boot.15", "query": "boot.16", "found": "boot.17", "answer": "boot.18",
+               "got": "boot.19"}
+
+
+def choose_host(application: Application, task: Any) -> Any:
+    """Steps 8 to 12: asks the scheduler, which claims a host, hands the task over to it and casts."""
+    assert application.bus is not None
+    story = trace.Trace(task.subject_id, task.attempt)
+    try:
+        with trace.active(story), trace.step("boot.08", "compute API", "queue", application.bus.transport, method="select_host"):
+            answer = application.bus.call("compute.scheduler", "select_host", {"task_id": task.id, "attempt": task.attempt},
+                                          deadline_seconds=CALL_SECONDS, headers={"trace": story.header()})
+            story.take(answer.get("spans"))
+    finally:
+        with application.database.write() as db: keep_spans(db, task.subject_id, task.attempt, story.spans)
+    return MOVED
+
+
+def release_host(application: Application, task: Any) -> None:
+    """Gives back what placement holds for the server."""
+    placement.release(application.state["service_call"](), task.subject_id)
+    with application.database.write() as db: ended.lose_host(db, task.subject_id)
+
+
+def drop_ports(application: Application, task: Any) -> None:
+    """Deletes the ports that the boot made, and frees those that the user brought."""
+    call = application.state["service_call"]()
+    with application.database.read() as db: server = db.get(Server, task.subject_id)
+    brought = {nic.get("port") for nic in (server.requested.get("networks") or [])} if server and isinstance(
+        server.requested.get("networks"), list) else set()
+    for port in network.list_ports(call, device_id=task.subject_id):
+        if port["id"] in brought:
+            network.update_port(call, port["id"], {"device_id": "", "device_owner": "", "binding:host_id": ""})
+        else:
+            network.delete_port(call, port["id"])
+
+
+def drop_volumes(application: Application, task: Any) -> None:
+    """Ends the server's attachments; volumes that were to go with the server go."""
+    call = application.state["service_call"]()
+    with application.database.read() as db: devices = devices_of(db, task.subject_id)
+    for attachment in volume.attachments(call, instance_id=task.subject_id): volume.detach(call, attachment["id"])
+    for device in devices:
+        if device.volume_id and device.delete_on_termination: _delete_volume(call, device)
+
+
+def _delete_volume(call: Call, device: BlockDevice) -> None:
+    assert device.volume_id is not None
+    try: volume.delete(call, device.volume_id)
+    except Failure as failure:
+        if failure.status != 404: raise
+
+
+def turned(db: Session, task: Any) -> None:
+    """A failing boot tells why at once; undoing may take its time."""
+    server = db.get(Server, task.subject_id)
+    if server is not None: server.fault = ended.fault_of(task)
+
+
+def again(task: Any) -> bool:
+    """Another host, unless the request itself is at fault or enough were tried."""
+    facts = dict(task.facts)
+    tried = [*facts.get("excluded", []), facts["host"]] if facts.get("host") else facts.get("excluded", [])
+    if not facts.get("host") or facts.get("final") or len(tried) >= facts.get("tries", 3): return False
+    facts.pop("host")
+    task.facts = facts | {"excluded": tried}
+    return True
+
+
+BOOT = Flow("boot", ended=ended.ended, again=again, failing=turned, steps=[
+    Step(choose_host,             undo=release_host),                                # 8–12
+    AgentStep("fetch_image"),                                                        # 20–22, on the chosen host from here on
+    AgentStep("bind_ports",       undo=drop_ports),                                  # 23–25
+    AgentStep("connect_volumes",  undo=drop_volumes),                                # 26–28
+    AgentStep("create_machine",   undo_on_host="destroy_machine"),                   # 29
+])
+DISPATCHED = 4
+"""From this step on the server may exist on its host: it never moves to another by itself."""

@@ -1,0 +1,9 @@
+"""All flows of a server's life, by name."""
+from __future__ import annotations
+
+from pilvi.compute.server.attach import ATTACH
+from pilvi.compute.server.boot import BOOT
+from pilvi.compute.server.delete import DELETE
+from pilvi.compute.server.power import POWER
+
+FLOWS = {flow.name: flow for flow in (BOOT, DELETE, *POWER, *ATTACH)}

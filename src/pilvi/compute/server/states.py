@@ -1,0 +1,37 @@
+"""The life of a server: what it can be, what can be done to it, and what the API calls each state.
+
+Source: Nova's vm states and task states; Compute API guide, "Server concepts".
+"""
+from __future__ import annotations
+
+from pilvi.core.state import Machine, Verb
+
+BUILDING, ACTIVE, STOPPED, PAUSED, ERROR, DELETED = "building", "active", "stopped", "paused", "error", "deleted"
+ALIVE = (BUILDING, ACTIVE, STOPPED, PAUSED, ERROR)
+
+SERVER = Machine("instance", {*ALIVE, DELETED}, final=DELETED, verbs=[
+    #     verb           may start in                      busy word               ends in   if it fails   may interrupt
+    Verb("boot",        {BUILDING},                       "spawning",             ACTIVE,   ERROR),
+    Verb("stop",        {ACTIVE, ERROR},                  "powering-off",         STOPPED),
+    Verb("start",       {STOPPED},                        "powering-on",          ACTIVE),
+    Verb("reboot",      {ACTIVE},                         "rebooting",            ACTIVE),
+    Verb("hard_reboot", {ACTIVE, STOPPED, PAUSED, ERROR}, "rebooting_hard",       ACTIVE,   None,         {"rebooting"}),
+    Verb("pause",       {ACTIVE},                         "pausing",              PAUSED),
+    Verb("unpause",     {PAUSED},                         "unpausing",            ACTIVE),
+    Verb("delete",      set(ALIVE),                       "deleting",             DELETED,  ERROR,        {"*"}),
+])
+
+STATUS = {BUILDING: "BUILD", ACTIVE: "ACTIVE", STOPPED: "SHUTOFF", PAUSED: "PAUSED", ERROR: "ERROR", DELETED: "DELETED"}
+POWER = {BUILDING: 0, ACTIVE: 1, STOPPED: 4, PAUSED: 3, ERROR: 0, DELETED: 0}
+
+
+def status(state: str, busy: str | None) -> str:
+    """The one word that users see."""
+    if state == ACTIVE and busy == "rebooting": return "REBOOT"
+    if busy == "rebooting_hard": return "HARD_REBOOT"
+    return STATUS[state]
+
+
+def states_of(word: str) -> list[tuple[str, str | None]]:
+    """The (state, busy) pairs behind a ?status= filter; busy None: any."""
+    return [(state, None) for state, shown in STATUS.items() if shown == word.upper()]

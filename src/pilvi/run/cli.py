@@ -1,0 +1,270 @@
+"""The command line: `pilvi up`, `down`, `status` and the commands that explain. Sub-commands load what they need when they run."""
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="A complete, OpenStack-compatible cloud.")
+image_app = typer.Typer(no_args_is_help=True, help="Guest images.")
+app.add_typer(image_app, name="image")
+out = Console(highlight=False)
+STATE = {"folder": ""}
+
+
+def folder() -> Path:
+    """The state folder."""
+    default = "/var/lib/pilvi" if os.geteuid() == 0 else str(Path.home() / ".local/state/pilvi")
+    return Path(STATE["folder"] or os.environ.get("PILVI_STATE") or default).absolute()
+
+
+def say(text: str) -> None:
+    """Progress, for people."""
+    out.print(f"[dim]pilvi:[/] {text}")
+
+
+def fail(text: str, code: int = 1) -> typer.Exit:
+    """The end with a message."""
+    Console(stderr=True, highlight=False).print(f"[red]pilvi:[/] {text}")
+    return typer.Exit(code)
+
+
+def settings_of() -> Any:
+    """The cloud's settings; a clear word when there is none."""
+    from pilvi.run import settings
+    try: return settings.load(folder())
+    except FileNotFoundError: raise fail(f"There is no cloud in {folder()}; start one with `pilvi up`.") from None
+
+
+def admin() -> Any:
+    """The cloud, as administrator."""
+    from pilvi.core.errors import Failure
+    from pilvi.run.furnish import Cloud
+    try: return Cloud(settings_of(), "admin", "admin")
+    except Failure as failure: raise fail(f"The cloud does not answer ({failure.message}). Is it up? `pilvi status`") from None
+
+
+@app.command()
+def up(
+    simulated: Annotated[bool, typer.Option(help="No root, no QEMU, no OVN: the same APIs over simulated machines.")] = False,
+    hosts: Annotated[int, typer.Option(help="How many simulated hosts.", min=1, max=10000)] = 1,
+    empty: Annotated[bool, typer.Option(help="Without the first server.")] = False,
+    foreground: Annotated[bool, typer.Option(help="Stay, show the log, end with Ctrl-C.")] = False,
+    listen: Annotated[str, typer.Option(help="HOST:PORT of the APIs; the object store takes PORT+1.")] = "",
+    seed: Annotated[int, typer.Option(help="Of a simulated cloud: makes chance repeat itself.")] = 0,
+    failures: Annotated[str, typer.Option(help="Of a simulated cloud: rules NAME-PATTERN:METHOD[:TIMES] …")] = "",
+    database_url: Annotated[str, typer.Option(help="postgresql+psycopg://… instead of SQLite files.")] = "",
+    bus_url: Annotated[str, typer.Option(help="nats://… instead of a unix socket.")] = "",
+    privileged_control: Annotated[bool, typer.Option(hidden=True, help="Control runs as root too.")] = False,
+) -> None:
+    """Starts the cloud in the background; the first time it makes flavors, networks, an image and a first server."""
+    from pilvi.run import lifecycle, settings as choices, supervisor
+    began = time.monotonic()
+    directory = folder()
+    known = choices.load(directory) if (directory / "cloud.json").exists() else None
+    if os.geteuid() != 0 and not (simulated or (known and known.simulated)):
+        raise fail("Real machines and networks need root. As root: `./pilvi up`. Without: `./pilvi up --simulated`, the same APIs over "
+                   "simulated machines.", 2)
+    wish = known or choices.Settings(state=str(directory), simulated=simulated)
+    if known and simulated and not known.simulated: raise fail(f"The cloud in {directory} is a real one; give another folder with --state.", 2)
+    for name, value in (("listen", listen), ("hosts", hosts if hosts != 1 else 0), ("seed", seed), ("failures", failures),
+                        ("database_url", database_url), ("bus_url", bus_url)):
+        if value: setattr(wish, name, value)
+    wish.unprivileged = os.geteuid() == 0 and not privileged_control
+    if lifecycle.running(directory): say(f"the cloud in {directory} is up already")
+    else:
+        try: lifecycle.start(wish, say)
+        except supervisor.StartFailed as failure: raise fail(str(failure)) from None
+    _furnish(wish, empty, began)
+    if foreground: _follow(directory)
+
+
+def _furnish(settings: Any, empty: bool, began: float) -> None:
+    from pilvi.core.errors import Failure
+    from pilvi.run import explain, furnish
+    guest = None if settings.simulated else guest_image(settings)
+    try:
+        furnish.furnish(settings, guest, say)
+        told = None if empty else furnish.hello(settings, say)
+        if told:
+            spans = explain.spans_of(furnish.Cloud(settings, "demo", "demo"), told["server"]["id"])
+            out.print(explain.trace_table(spans, f"The boot of “{told['server']['name']}”, step by step"))
+    except (Failure, furnish.ServerFailed) as failure: raise fail(str(failure)) from None
+    out.print(f"\n[bold green]The cloud is up[/] after {time.monotonic() - began:.1f} s at [bold]{settings.url}[/]")
+    if told and not settings.simulated: out.print(f"  log in to it:   ssh -i {told['key']} root@{told['address']}")
+    out.print(f"  use it:         export OS_CLIENT_CONFIG_FILE={settings.directory}/clouds.yaml OS_CLOUD=pilvi-demo   # administrator: pilvi")
+    out.print("                  openstack server list")
+
+
+def guest_image(settings: Any) -> Path:
+    """The small guest's image; built once."""
+    from pilvi.image.guest.build import build
+    target = settings.directory / "guest"
+    path = target / "pilvi-guest.qcow2"
+    if not path.exists():
+        say("building the guest image from Debian's packages")
+        build(target, cache_dir=target / "packages", progress=say)
+    return Path(path)
+
+
+def _follow(directory: Path) -> None:
+    """Shows the log until Ctrl-C, then takes the cloud down."""
+    from pilvi.run import lifecycle
+    try:
+        with (directory / "logs" / "control.log").open() as log:
+            log.seek(0, os.SEEK_END)
+            while lifecycle.running(directory):
+                line = log.readline()
+                if line: sys.stdout.write(line)
+                else: time.sleep(0.3)
+    except KeyboardInterrupt: pass
+    down()
+
+
+@app.command()
+def down() -> None:
+    """Stops the cloud: guests power off and are remembered; nothing is lost."""
+    from pilvi.run import lifecycle
+    if not lifecycle.running(folder()): say("it was not up")
+    lifecycle.stop(folder())
+    say("the cloud is down; `pilvi up` brings everything back")
+
+
+@app.command()
+def status() -> None:
+    """Processes, memory, addresses, health."""
+    from rich.table import Table
+
+    from pilvi.core.errors import Failure
+    from pilvi.core.http.client import Message, Socket
+    from pilvi.run import supervisor
+    settings = settings_of()
+    table = Table("process", "state", "pid", "up", "memory", "restarts", box=None, header_style="bold", pad_edge=False)
+    total = 0
+    for one in supervisor.status(settings.directory):
+        total += one.memory_bytes or 0
+        memory = "?" if one.memory_bytes is None else f"{one.memory_bytes / 1e6:.0f} MB"
+        table.add_row(one.name, one.state, str(one.pid or ""), f"{one.uptime_seconds:.0f} s", memory, str(one.restarts))
+    for path in sorted(settings.run_directory.glob("**/*.pid")):
+        if path.parent == settings.run_directory: continue
+        try: pid = int(path.read_text().split()[0])
+        except (OSError, ValueError): continue
+        used = supervisor.memory(pid)
+        total += used or 0
+        table.add_row(path.stem, "ready" if Path(f"/proc/{pid}").exists() else "stopped", str(pid), "", f"{(used or 0) / 1e6:.0f} MB", "")
+    out.print(table)
+    try: health = Socket(settings.url).send(Message("GET", "/healthcheck")).json()
+    except Failure as failure: health = {"healthy": False, "problems": {"api": failure.message}}
+    out.print(f"in all {total / 1e6:.0f} MB; APIs at {settings.url}; {'healthy' if health['healthy'] else health['problems']}")
+    if not health["healthy"]: raise typer.Exit(1)
+
+
+@app.command()
+def doctor() -> None:
+    """What this machine can do, what is missing, and the command to get it."""
+    from pilvi.run import doctor as checks
+    kernel = folder() / "guest" / "vmlinuz"
+    out.print(checks.render(checks.examine(folder(), kernel if kernel.exists() else None)))
+
+
+@app.command()
+def trace(server: str) -> None:
+    """The 29 steps of a server's boot."""
+    from pilvi.run import explain
+    cloud = admin()
+    try: found = explain.find_server(cloud, server)
+    except LookupError as failure: raise fail(str(failure)) from None
+    out.print(explain.trace_table(explain.spans_of(cloud, found["id"]), f"The boot of “{found['name']}”, step by step"))
+
+
+@app.command("explain")
+def explain_(what: Annotated[str, typer.Argument(help="server, or policy")], name: str,
+             as_user: Annotated[str, typer.Option("--as", help="policy: whose eyes (a user of clouds.yaml: admin or demo).")] = "demo") -> None:
+    """Why a server is as it is, or why policy allows or refuses."""
+    from pilvi.run import explain, permission
+    try:
+        if what == "server": out.print(explain.story(admin(), name))
+        elif what == "policy": out.print("\n".join(permission.policy(settings_of(), name, as_user)))
+        else: raise fail("I can explain: server NAME, policy RULE --as USER", 2)
+    except LookupError as failure: raise fail(str(failure)) from None
+
+
+@app.command()
+def why(source: str, target: str, port: Annotated[int | None, typer.Argument()] = None, protocol: str = "tcp") -> None:
+    """Would a packet from server A get to B (server or address)? Names the rule or route that decides."""
+    from pilvi.core.errors import Failure
+    from pilvi.run import explain
+    try: verdict = explain.why(admin(), source, target, port, protocol)
+    except (LookupError, Failure) as failure: raise fail(str(failure)) from None
+    out.print(f"[{'green' if verdict['passes'] else 'red'}]{'passes' if verdict['passes'] else 'is dropped'}[/]: {verdict['reason']}")
+    raise typer.Exit(0 if verdict["passes"] else 1)
+
+
+@app.command()
+def report(server: str) -> None:
+    """Packs all that is known about a server into a file, secrets removed."""
+    from pilvi.run import explain
+    try: out.print(str(explain.report(admin(), server, Path.cwd())))
+    except LookupError as failure: raise fail(str(failure)) from None
+
+
+@app.command()
+def reset(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+    """Empties the cloud: everything in it is lost."""
+    from pilvi.run import lifecycle
+    settings = settings_of()
+    if not yes and not typer.confirm(f"Everything in the cloud in {folder()} will be lost. Go on?"): raise typer.Exit(1)
+    lifecycle.stop(folder())
+    lifecycle.reset(settings)
+    say("the cloud is empty; `pilvi up` begins anew")
+
+
+@app.command()
+def backup(target: Path, disks: Annotated[bool, typer.Option(help="With the disks of servers and volumes; the cloud should be down.")] = False) -> None:
+    """Saves database, keys, network state and images."""
+    from pilvi.run import lifecycle
+    try: out.print(str(lifecycle.backup(settings_of(), target.absolute(), disks=disks)))
+    except lifecycle.Refused as failure: raise fail(str(failure)) from None
+
+
+@app.command()
+def restore(archive: Path) -> None:
+    """Puts a backup back."""
+    from pilvi.run import lifecycle
+    try: lifecycle.restore(folder(), archive.absolute())
+    except lifecycle.Refused as failure: raise fail(str(failure)) from None
+    say("restored; `pilvi up` starts it")
+
+
+@app.command()
+def uninstall(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+    """Removes the cloud and only those packages that `up` installed."""
+    from pilvi.run import lifecycle
+    if not yes and not typer.confirm(f"The cloud in {folder()} and all in it will be removed. Go on?"): raise typer.Exit(1)
+    lifecycle.uninstall(folder(), say)
+
+
+@image_app.command("build")
+def image_build(target: Path) -> None:
+    """Builds the small guest image from Debian's packages, without root."""
+    from pilvi.image.guest.build import build
+    made = build(target, cache_dir=target / "packages", progress=say)
+    out.print(f"{made.qcow2}  {made.version}")
+
+
+def main() -> None:
+    """Takes --state from anywhere on the line, then runs the command."""
+    words, rest = [], iter(sys.argv[1:])
+    for word in rest:
+        if word == "--state": STATE["folder"] = next(rest, "")
+        elif word.startswith("--state="): STATE["folder"] = word.partition("=")[2]
+        else: words.append(word)
+    app(words, prog_name="pilvi")
+
+
+if __name__ == "__main__": main()

@@ -1,0 +1,144 @@
+"""Starting, stopping, resetting, saving and removing a cloud: what the command line does with it as a whole."""
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sqlite3
+import sys
+import tarfile
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import yaml
+
+from pilvi.run import debian, settings as choices, supervisor
+from pilvi.run.settings import Settings
+from pilvi.run.supervisor import Process
+
+Say = Callable[[str], None]
+OVN_DAEMONS = ("control/ovn", "ovs")
+
+
+class Refused(Exception):
+    """The cloud can't do that now; the text says why and what to do."""
+
+
+def processes(settings: Settings) -> list[Process]:
+    """What the supervisor runs."""
+    kept = {name: value for name, value in os.environ.items() if name.startswith("PILVI_") and name != "PILVI_READY_FD"}
+    env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin", "LC_ALL": "C.UTF-8", "PYTHONUNBUFFERED": "1",
+           "MALLOC_ARENA_MAX": "2", "MALLOC_TRIM_THRESHOLD_": "131072", **kept}
+    if "PYTHONPATH" in os.environ: env["PYTHONPATH"] = os.environ["PYTHONPATH"]
+    uid = settings.control_uid if os.getuid() == 0 and settings.unprivileged else None
+    python = [sys.executable, *([] if "PYTHONPATH" in env else ["-I"])]
+    found = [Process("control", [*python, "-m", "pilvi.run.server", settings.state], uid, uid, env)]
+    if settings.agent: found.append(Process("agent", [*python, "-m", "pilvi.run.agent", settings.state], None, None, env, after=("control",)))
+    return found
+
+
+def start(settings: Settings, say: Say) -> None:
+    """Starts the processes in the background and returns when they are ready. Raises supervisor.StartFailed."""
+    choices.prepare(settings)
+    choices.save(settings)
+    supervisor.start(settings.directory, processes(settings), lambda name: say(f"{name} is ready"))
+    write_clouds(settings)
+
+
+def running(directory: Path) -> bool:
+    """Is the cloud up?"""
+    return supervisor.running(directory, supervisor.NAME) is not None
+
+
+def write_clouds(settings: Settings) -> None:
+    """DIR/clouds.yaml, for the openstack client: `pilvi` the administrator, `pilvi-demo` a member of a project."""
+    words = yaml.safe_load(settings.passwords_path.read_text())
+
+    def cloud(user: str, project: str) -> dict[str, object]:
+        return {"auth": {"auth_url": settings.url + "/identity/v3", "username": user, "password": words[user], "project_name": project,
+                         "user_domain_id": "default", "project_domain_id": "default"},
+                "region_name": settings.region, "identity_api_version": "3", "interface": "public"}
+
+    path = settings.directory / "clouds.yaml"
+    beside = path.with_name(".clouds.yaml")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file: yaml.safe_dump({"clouds": {"pilvi": cloud("admin", "admin"), "pilvi-demo": cloud("demo", "demo")}}, file)
+    beside.rename(path)
+
+
+def stop(directory: Path) -> None:
+    """Guests power off and are remembered; then all processes end, the network's daemons too. Nothing is lost."""
+    mark = directory / "run" / "down"
+    if running(directory): mark.touch()
+    supervisor.stop(directory)
+    end_daemons(directory)
+
+
+def end_daemons(directory: Path) -> None:
+    """Ends what outlives control and agent: the network's daemons, by pid file and command line."""
+    for folder in OVN_DAEMONS:
+        for path in (directory / "run" / folder).glob("*.pid"):
+            try: pid = int(path.read_text())
+            except (OSError, ValueError): continue
+            try: command = Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
+            except OSError: command = ""
+            if str(path) in command: os.kill(pid, signal.SIGTERM)
+
+
+def reset(settings: Settings) -> None:
+    """Removes everything in the cloud but its choices: servers, networks, volumes, users, images. The cloud must be down."""
+    if running(settings.directory): raise Refused("The cloud is up; `pilvi down` first.")
+    for name in ("control", "host", "run", "clouds.yaml", "hello.key"):
+        path = settings.directory / name
+        if path.is_dir(): shutil.rmtree(path)
+        else: path.unlink(missing_ok=True)
+
+
+def uninstall(directory: Path, say: Say) -> None:
+    """Removes the state folder and the Debian packages that `up` installed; only those."""
+    stop(directory)
+    removed = debian.remove(directory) if os.getuid() == 0 else []
+    say(f"removed packages: {', '.join(removed) or 'none'}")
+    for name in ("control", "host", "run", "logs", "guest", "policy", "clouds.yaml", "cloud.json", "hello.key", "installed.json", "config.toml"):
+        path = directory / name
+        if path.is_dir(): shutil.rmtree(path)
+        else: path.unlink(missing_ok=True)
+    for path in directory.glob("env*"):
+        if path.is_symlink(): path.unlink()
+        else: shutil.rmtree(path, ignore_errors=True)
+
+
+def backup(settings: Settings, target: Path, *, disks: bool) -> Path:
+    """Database, keys, network state and images, optionally disks, in one archive; the cloud may be up (each database is a consistent copy)."""
+    root = settings.directory
+    if settings.database_url: raise Refused("The database is a server's: use its own backup (pg_dump) and keep DIR/control/keys.")
+    with tempfile.TemporaryDirectory(dir=root) as scratch, tarfile.open(target, "w:gz", compresslevel=1) as tar:
+        os.chmod(target, 0o600)
+        for path in sorted((settings.control_directory / "db").glob("*.sqlite")):
+            copy = Path(scratch) / path.name
+            with sqlite3.connect(path) as source, sqlite3.connect(copy) as sink: source.backup(sink)
+            tar.add(copy, f"control/db/{path.name}")
+        for name in ("cloud.json", "config.toml", "hello.key", "control/keys", "control/images", "policy"):
+            if (root / name).exists(): tar.add(root / name, name)
+        for path in sorted((root / "run" / "control" / "ovn").glob("*.db")): tar.add(path, str(path.relative_to(root)))
+        if disks: tar.add(root / "host", "host", filter=_no_sockets)
+    return target
+
+
+def _no_sockets(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    return entry if entry.isfile() or entry.isdir() or entry.issym() else None
+
+
+def restore(directory: Path, archive: Path) -> None:
+    """Puts a backup back; the cloud must be down. What the backup does not know stays untouched and is reported as unmanaged."""
+    if running(directory): raise Refused("The cloud is up; `pilvi down` first.")
+    directory.mkdir(parents=True, exist_ok=True)
+    for stale in (directory / "control" / "db").glob("*"): stale.unlink()
+    with tarfile.open(archive) as tar: tar.extractall(directory, filter="tar")
+    settings = choices.load(directory)
+    settings.state = str(directory)
+    choices.prepare(settings)
+    choices.save(settings)
+    if os.getuid() == 0:
+        for path in (directory / "control").rglob("*"): os.chown(path, settings.control_uid, settings.control_uid)

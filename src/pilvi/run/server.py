@@ -1,0 +1,173 @@
+"""The control process: all APIs, the scheduler, the conductor and their loops, on one address, without privileges."""
+from __future__ import annotations
+
+import os
+import random
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvicorn
+from cryptography.fernet import Fernet
+
+from pilvi.compute.resources.console import serve_socket
+from pilvi.compute.service import SERVICE as COMPUTE
+from pilvi.core import config, logs
+from pilvi.core.bus.interface import Bus
+from pilvi.core.bus.nats import NatsBus
+from pilvi.core.bus.unix_socket import UnixSocketHub
+from pilvi.core.context import Call
+from pilvi.core.crypto import secret_file
+from pilvi.core.db.migrate import migrate
+from pilvi.core.db.session import Database
+from pilvi.core.http import auth, client
+from pilvi.core.http.app import Application, Response, from_scope, send_response
+from pilvi.core.http.inprocess import InProcess
+from pilvi.core.reconcile import Repeat
+from pilvi.core.service import Service
+from pilvi.identity import client as identity
+from pilvi.identity.service import SERVICE as IDENTITY
+from pilvi.image.service import SERVICE as IMAGE
+from pilvi.network.drivers import BACKENDS
+from pilvi.network.service import SERVICE as NETWORK
+from pilvi.placement.service import SERVICE as PLACEMENT
+from pilvi.run import crash
+from pilvi.run.bootstrap import bootstrap, passwords
+from pilvi.run.process import ready
+from pilvi.run.settings import Settings, load
+from pilvi.volume.service import SERVICE as VOLUME
+
+LOG = structlog.get_logger()
+SERVICES: Sequence[Service] = (IDENTITY, IMAGE, PLACEMENT, NETWORK, VOLUME, COMPUTE)
+"""In the order in which they may call each other: each only those before it."""
+NOVNC = Path("/usr/share/novnc")
+
+
+class Control:
+    """All services in one process. `services` may be a part of them: then the others are reached at their catalogue address."""
+
+    def __init__(self, settings: Settings, services: Sequence[Service] = SERVICES) -> None:
+        self.settings = settings
+        self.bus = bus_of(settings)
+        self.options = config.read(settings.directory / "config.toml", {s.name: s.config for s in SERVICES if s.config})
+        self.keys = settings.control_directory / "keys"
+        self.applications: dict[str, Application] = {}
+        self.loops: list[Repeat] = []
+        for service in services: self.applications[service.name] = self._application(service)
+
+    def _application(self, service: Service) -> Application:
+        settings = self.settings
+        url = settings.database_url or f"sqlite:///{settings.control_directory}/db/{service.name}.sqlite"
+        database = Database(url)
+        migrate(database, service.name, [r.table.__table__ for r in service.resources] + [t.__table__ for t in service.tables])  # type: ignore[misc]
+        policy = settings.directory / "policy" / f"{service.name}.yaml"
+        grant_key = secret_file(self.keys / "grants").encode()
+        application = Application(service, database=database, bus=self.bus, config=self.options.get(service.name), region=settings.region,
+                                  policy_file=policy, grant_key=grant_key, identity_url=settings.url + "/identity")
+        client.connect(service.name, InProcess(application, settings.url + service.mount))
+        return application
+
+    def start(self) -> None:
+        """Makes the services ready, lowest first, and begins to listen on the bus."""
+        settings = self.settings
+        auth.validate_with(identity.validate)
+        bootstrap(self.applications["identity"].database, settings, SERVICES)
+        tokens = identity.Tokens("pilvi-control", passwords(settings)["pilvi-control"], "service")
+        backend = BACKENDS["simulated" if settings.simulated else "ovn"](  # type: ignore[call-arg]
+            settings.run_directory / "control" / "ovn", cloud_id=settings.cloud_id, listen=settings.network_listen or None)
+        injected: dict[str, Any] = {
+            "master_key": secret_file(self.keys / "master", lambda: Fernet.generate_key().decode()), "service_call": lambda: _service_call(tokens),
+            "network_backend": backend, "image_directory": settings.control_directory / "images", "novnc": NOVNC if NOVNC.exists() else None,
+            "console_socket": settings.run_directory / "console.sock", "settings": settings}
+        self.bus.start()
+        for application in self.applications.values():
+            application.state |= injected
+            if application.service.start: application.service.start(application)
+            for target, handlers in application.service.handlers.items():
+                self.bus.serve(target, {name: _handler(function, application) for name, function in handlers.items()}, threads=4)
+            self.loops += [Repeat(loop.name, loop.seconds, partial(loop.function, application)).start() for loop in application.service.loops]
+
+    def stop(self) -> None:
+        """Ends the loops, the workers and the bus; nothing is lost, since tasks are rows."""
+        for loop in self.loops: loop.stop()
+        for application in reversed(self.applications.values()):
+            if application.service.stop: application.service.stop(application)
+        self.bus.close()
+        for application in self.applications.values():
+            application.close()
+            application.database.close()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """The ASGI application: the first segment of the path names the service."""
+        if scope["type"] == "lifespan": return
+        first = scope["path"].lstrip("/").partition("/")[0]
+        application = self.by_mount.get("/" + first)
+        if scope["type"] == "websocket":
+            await serve_socket(self.applications["compute"], scope, receive, send)
+        elif application is not None:
+            await application({**scope, "root_path": "/" + first}, receive, send)
+        else:
+            await self._root(scope, send)
+
+    @property
+    def by_mount(self) -> dict[str, Application]:
+        """{mount point: application}; a service answers under each of its catalogue types."""
+        return {f"/{kind}": application for application in self.applications.values() for kind in application.service.types}
+
+    async def _root(self, scope: Any, send: Any) -> None:
+        request = from_scope(scope)
+        known = {"": {"pilvi": "0.1.0", "services": {a.service.name: request.base + a.service.mount for a in self.applications.values()}},
+                 "healthcheck": self._health()}
+        body = known.get(request.path.strip("/"))
+        response = Response(200, body) if body is not None else Response(404, {"error": {"code": 404, "title": "Not Found", "message":
+                            f"There is nothing at {request.path}; the services are at {', '.join(sorted(self.by_mount))}."}})
+        await send_response(response, send, head=scope["method"] == "HEAD", threads=self.applications["identity"].threads)
+
+    def _health(self) -> dict[str, Any]:
+        backend = self.applications["network"].state.get("network_backend")
+        problems = {"bus": self.bus.health(), "network": backend.health() if backend else None}
+        return {"healthy": not any(problems.values()), "problems": {name: text for name, text in problems.items() if text}}
+
+
+def _service_call(tokens: identity.Tokens) -> Call:
+    """A call of the cloud's own, with the control process's service user."""
+    return Call(token=tokens.current()[0])
+
+
+def _handler(function: Callable[..., Any], application: Application) -> Callable[[dict[str, Any], Any], Any]:
+    return lambda args, message: function(application, args, message)
+
+
+def bus_of(settings: Settings) -> Bus:
+    """The hub that agents connect to, or the broker."""
+    if settings.bus_url: return NatsBus([settings.bus_url], name=f"control-{os.getpid()}")
+    return UnixSocketHub(settings.bus_path, allowed_uids={0, os.getuid()})
+
+
+def main(directory: Path) -> None:
+    """Runs until SIGTERM."""
+    logs.configure(os.environ.get("PILVI_LOG", "info"))
+    settings = load(directory)
+    crash.arm(settings, "control")
+    random.seed(settings.seed if settings.simulated else None)
+    control = Control(settings)
+    control.start()
+    host, _, port = settings.listen.rpartition(":")
+    server = _Server(uvicorn.Config(control, host, int(port), log_config=None, access_log=False, lifespan="off", loop="uvloop", http="httptools",
+                                    ws="websockets-sansio", timeout_graceful_shutdown=5, server_header=False, h11_max_incomplete_event_size=65536))
+    server.run()
+    control.stop()
+
+
+class _Server(uvicorn.Server):
+    """Says READY once it listens."""
+
+    async def startup(self, sockets: Any = None) -> None:
+        await super().startup(sockets)
+        ready()
+
+
+if __name__ == "__main__": main(Path(sys.argv[1]))

@@ -1,0 +1,120 @@
+"""What a cloud is: the choices of `pilvi up`, kept in DIR/cloud.json, and the places of everything under DIR.
+
+Owners: the control process's user owns DIR/control (database, keys, images, the network's central databases) and DIR/run/control; root owns
+the rest (guests, volumes, this host's switch). Without root everything belongs to whoever ran `up`.
+"""
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+UID_BASE = 1_500_000_000
+"""Users that no one else has: above all that distributions, LDAP and containers give out. +0 is control, +1… are guests."""
+
+
+class Settings(Struct, kw_only=True, omit_defaults=True):
+    """The choices. `hosts`: how many simulated ones; `join` is set on a host that joins a cloud elsewhere."""
+    state: str
+    listen: str = "127.0.0.1:5000"
+    simulated: bool = False
+    hosts: int = 1
+    seed: int = 1
+    unprivileged: bool = True
+    """Does control run as another user than the one who ran `up`?"""
+    database_url: str = ""
+    """Empty: SQLite files under DIR."""
+    bus_url: str = ""
+    """Empty: a unix socket under DIR; else nats://…"""
+    region: str = "RegionOne"
+    accelerator: str = "auto"
+    failures: str = ""
+    """Rules of the simulated hypervisor: name pattern:method[:times] …"""
+    latencies: dict[str, float] = {}
+    """Seconds by method of the simulated hypervisor."""
+    network_listen: str = ""
+    """ADDRESS:PORT of the network's southbound database for other hosts; empty: this machine only."""
+    tunnel_address: str = ""
+    external_cidr: str = ""
+    host_name: str = ""
+    agent: bool = True
+    """Is this machine a host of its own cloud?"""
+
+    @property
+    def directory(self) -> Path:
+        return Path(self.state)
+
+    @property
+    def url(self) -> str:
+        """Where the APIs are."""
+        return f"http://{self.listen}"
+
+    @property
+    def tag(self) -> str:
+        """Tells this cloud's names on the machine from another's."""
+        return hashlib.sha256(str(self.directory.resolve()).encode()).hexdigest()[:8]
+
+    @property
+    def cloud_id(self) -> str:
+        return f"pilvi-{self.tag}"
+
+    @property
+    def number(self) -> int:
+        """The same, as a number below 2^12."""
+        return int(self.tag, 16) % 4096
+
+    @property
+    def control_uid(self) -> int:
+        """The control process's user."""
+        return UID_BASE + self.number * 65536 if self.unprivileged else os.getuid()
+
+    @property
+    def external(self) -> tuple[str, str]:
+        """(cidr, gateway address) of the external network: 10.64.0.0/10 is cut into a /24 for each cloud unless one is given."""
+        if self.external_cidr:
+            network, _, length = self.external_cidr.partition("/")
+            return self.external_cidr, network.rpartition(".")[0] + ".1" if length else network
+        return f"10.{224 + self.number // 256}.{self.number % 256}.0/24", f"10.{224 + self.number // 256}.{self.number % 256}.1"
+
+    @property
+    def control_directory(self) -> Path:
+        return self.directory / "control"
+
+    @property
+    def run_directory(self) -> Path:
+        return self.directory / "run"
+
+    @property
+    def bus_path(self) -> Path:
+        return self.run_directory / "control" / "bus.sock"
+
+    @property
+    def passwords_path(self) -> Path:
+        return self.control_directory / "keys" / "passwords.json"
+
+
+def load(directory: Path) -> Settings:
+    """The cloud's settings. Raises FileNotFoundError."""
+    return msgspec.json.decode((directory / "cloud.json").read_bytes(), type=Settings)
+
+
+def save(settings: Settings) -> None:
+    """Writes cloud.json, whole or not at all."""
+    path = settings.directory / "cloud.json"
+    beside = path.with_name(".cloud.json")
+    beside.write_bytes(msgspec.json.format(msgspec.json.encode(settings)))
+    beside.rename(path)
+
+
+def prepare(settings: Settings) -> None:
+    """Makes the folders, each with its owner."""
+    root = settings.directory
+    for path in (root, root / "run", root / "logs", root / "host"):
+        path.mkdir(mode=0o755, parents=True, exist_ok=True)
+    for path in (settings.control_directory, root / "run" / "control", *(settings.control_directory / name for name in ("db", "keys", "images", "ovn"))):
+        path.mkdir(mode=0o700, exist_ok=True)
+        if os.getuid() == 0: os.chown(path, settings.control_uid, settings.control_uid)
+    (root / "run" / "control").chmod(0o711)

@@ -1,0 +1,127 @@
+"""The volume agent: works on its hosts' tasks with their drivers, and tells the conductor what room they have.
+
+It has no database. Acts are repeatable; all acts on one volume run one after the other, on the host, under the volume's lock.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import structlog
+
+from pilvi.core.bus.interface import Bus
+from pilvi.core.context import Call
+from pilvi.core.errand import Errand, Runner
+from pilvi.core.errors import Failure, Unauthenticated
+from pilvi.core.reconcile import Repeat
+from pilvi.volume import errors
+from pilvi.volume.agent import image
+from pilvi.volume.drivers.interface import StoreFailure, VolumeAbsent, VolumeDriver
+
+LOG = structlog.get_logger()
+REPORT_SECONDS = 15.0
+CALL_SECONDS = 30.0
+
+
+class TokenSource(Protocol):
+    """The agent's own token (pilvi.identity.client.Tokens)."""
+
+    def current(self) -> tuple[str, bool]: ...
+
+    def forget(self) -> None: ...
+
+
+class VolumeAgent:
+    """Serves the hosts of `drivers` ({host: its store}) until `stop`."""
+
+    def __init__(self, bus: Bus, drivers: Mapping[str, VolumeDriver], *, locks: Path, tokens: TokenSource) -> None:
+        self.bus, self.drivers, self.tokens = bus, drivers, tokens
+        acts = {name: _translated(partial(act, self)) for name, act in ACTS.items()}
+        self.runner = Runner(bus, "volume", list(drivers), {flow: acts for flow in FLOWS}, locks)
+        self.loop = Repeat("volume capacity", REPORT_SECONDS, self.report)
+
+    def start(self) -> None:
+        """Removes what interrupted work has left, reports, and works from now on."""
+        for driver in self.drivers.values(): driver.clean()
+        self.runner.start()
+        self.loop.start()
+
+    def stop(self) -> None:
+        """Ends after the acts that run now."""
+        self.loop.stop()
+        self.runner.stop()
+
+    def report(self) -> None:
+        """Tells the conductor what each host has left."""
+        for host, driver in self.drivers.items():
+            left = driver.statistics()
+            args = {"host": host, "backend": driver.name, "total_mib": left.total_mib, "free_mib": left.free_mib, "reserve_mib": left.reserve_mib}
+            try: self.bus.call("volume.conductor", "capacity", args, deadline_seconds=CALL_SECONDS)
+            except Failure as failure: LOG.info("control is away", reason=failure.message)
+
+    def call(self, errand: Errand) -> Call:
+        """A call to an API on behalf of an errand."""
+        return Call(token=self.tokens.current()[0], grant_text=errand.grant)
+
+
+def make_volume(agent: VolumeAgent, errand: Errand) -> dict[str, Any]:
+    """The volume, empty or with the bytes of its source → how it is opened."""
+    driver, facts, id = agent.drivers[errand.host], errand.facts, errand.subject_id
+    if facts.get("source_id"):
+        with agent.runner.lock(facts["source_id"]): driver.clone(id, facts["size"], facts["source_id"], facts.get("snapshot_id"))
+    elif facts.get("image_id") and driver.holds_bytes: _make_from_image(agent, errand, driver)
+    else: driver.create(id, facts["size"])
+    return {"connection": driver.connection(id)}
+
+
+def _make_from_image(agent: VolumeAgent, errand: Errand, driver: VolumeDriver) -> None:
+    if errand.subject_id in driver.volumes(): return
+    left, size = driver.statistics(), errand.facts["size"]
+    free_mib = max(0, left.free_mib - left.reserve_mib)
+    for again in (True, False):
+        try:
+            with image.fetched(agent.call(errand), errand.facts["image_id"], size, driver.workspace(), free_mib) as (path, form):
+                driver.create_from_file(errand.subject_id, size, path, form)
+            return
+        except Unauthenticated:
+            agent.tokens.forget()
+            if not again: raise
+
+
+def remove_volume(agent: VolumeAgent, errand: Errand) -> None:
+    """The volume is gone from the host."""
+    agent.drivers[errand.host].delete(errand.subject_id)
+
+
+def grow_volume(agent: VolumeAgent, errand: Errand) -> None:
+    """The volume has its new size."""
+    agent.drivers[errand.host].extend(errand.subject_id, errand.facts["size"])
+
+
+def make_snapshot(agent: VolumeAgent, errand: Errand) -> None:
+    """The snapshot is kept."""
+    with agent.runner.lock(errand.facts["volume_id"]):
+        agent.drivers[errand.host].snapshot(errand.facts["volume_id"], errand.subject_id)
+
+
+def remove_snapshot(agent: VolumeAgent, errand: Errand) -> None:
+    """The snapshot is gone."""
+    with agent.runner.lock(errand.facts["volume_id"]):
+        agent.drivers[errand.host].delete_snapshot(errand.facts["volume_id"], errand.subject_id)
+
+
+ACTS: dict[str, Callable[[VolumeAgent, Errand], dict[str, Any] | None]] = {
+    "make_volume": make_volume, "remove_volume": remove_volume, "grow_volume": grow_volume, "make_snapshot": make_snapshot,
+    "remove_snapshot": remove_snapshot}
+FLOWS = ("create", "delete", "extend", "create_snapshot", "delete_snapshot")
+
+
+def _translated(act: Callable[[Errand], dict[str, Any] | None]) -> Callable[[Errand], dict[str, Any] | None]:
+    """The store's failures as failures of the task, with their text."""
+    def run(errand: Errand) -> dict[str, Any] | None:
+        try: return act(errand)
+        except (StoreFailure, VolumeAbsent) as failure: raise errors.StoreRefused(reason=str(failure)) from failure
+
+    return run

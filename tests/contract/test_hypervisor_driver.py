@@ -1,0 +1,235 @@
+"""What every hypervisor driver must do. A new driver adds a host here: how to make it, and how its guest powers itself off.
+
+The real one needs PILVI_TEST_GUEST: a folder with vmlinuz and initrd-full of the tiny guest.
+"""
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pilvi.compute.drivers import DRIVERS
+from pilvi.compute.drivers.interface import Disk, Hypervisor, HypervisorFailure, Machine, Nic
+from pilvi.compute.drivers.simulated import Failures
+
+BOOT_SECONDS = 240  # seven on a quiet machine, eighty when ten boot at once
+
+
+class SimulatedHost:
+    """A host on which any driver may be started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.driver = self.start()
+
+    def start(self) -> Hypervisor:
+        return DRIVERS["simulated"]("host-1", seed=1, latencies={}, failures=Failures([]), state_path=self.folder / "state.json")
+
+    def again(self) -> Hypervisor:
+        self.driver.close()
+        self.driver = self.start()
+        return self.driver
+
+    def machine(self, **changed: Any) -> Machine:
+        facts: dict[str, Any] = dict(server_id=str(uuid.uuid4()), name="web", vcpus=1, memory_mib=128, disks=[self.root()], nics=[nic()])
+        return Machine(**(facts | changed))
+
+    def root(self) -> Disk:
+        return Disk(id="root", device="vda", boot_index=0, size_gib=1, image_path=str(self.folder / "image.qcow2"))
+
+    def volume(self, device: str) -> Disk:
+        return Disk(id=str(uuid.uuid4()), device=device, connection={"driver": "file", "path": "volume", "format": "qcow2"})
+
+    def await_boot(self, server_id: str) -> None: pass
+
+    def power_off_inside(self, server_id: str) -> None:
+        self.driver.happen(server_id, "stopped")
+
+
+class QemuHost(SimulatedHost):
+    def __init__(self, folder: Path) -> None:
+        self.guest = Path(os.environ["PILVI_TEST_GUEST"])
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", folder / "image.qcow2", "16M"], check=True)
+        super().__init__(folder)
+
+    def start(self) -> Hypervisor:
+        return DRIVERS["qemu"](self.folder / "m", uid_base=700_000 if os.geteuid() == 0 else None, accelerator="tcg")
+
+    def machine(self, **changed: Any) -> Machine:
+        return super().machine(**{
+            "kernel_path": str(self.guest / "vmlinuz"), "ramdisk_path": str(self.guest / "initrd-full"), "nics": [],
+            "kernel_arguments": "console=ttyS0 quiet no_timer_check random.trust_cpu=on mitigations=off", **changed})
+
+    def volume(self, device: str) -> Disk:
+        path = self.folder / f"{uuid.uuid4()}.qcow2"
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", path, "32M"], check=True)
+        return Disk(id=path.stem, device=device, connection={"driver": "file", "path": str(path), "format": "qcow2"})
+
+    def await_boot(self, server_id: str) -> None:
+        eventually(lambda: "login:" in self.driver.console_log(server_id, None), BOOT_SECONDS)
+
+    def power_off_inside(self, server_id: str) -> None:
+        self.await_boot(server_id)
+        answers = {"login:": b"root\n", "Password:": b"tiny\n", "~ #": b"poweroff\n"}
+        with socket.socket(socket.AF_UNIX) as console, contextlib.suppress(BrokenPipeError):
+            console.connect(self.driver.console_socket(server_id, "serial"))
+            while self.driver.power()[server_id] == "running":
+                said = self.driver.console_log(server_id, None)
+                console.send(answers[max(answers, key=said.rfind)])
+                time.sleep(2)
+
+
+HOSTS = {"qemu": QemuHost, "simulated": SimulatedHost}
+
+
+def nic() -> Nic:
+    return Nic(port_id=str(uuid.uuid4()), mac="fa:16:3e:12:34:56", mtu=1442, binding={"vif_type": "none", "vif_details": {}})
+
+
+def eventually(true: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.2)
+
+
+@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.real if name == "qemu" else ()) for name in DRIVERS])
+def host(request: pytest.FixtureRequest) -> Iterator[SimulatedHost]:
+    if request.param == "qemu" and "PILVI_TEST_GUEST" not in os.environ: pytest.skip("PILVI_TEST_GUEST names no folder with a tiny guest")
+    folder = Path(tempfile.mkdtemp(prefix="hv-"))  # short: there will be unix sockets in it
+    host = HOSTS[request.param](folder)
+    yield host
+    for server_id in host.driver.power(): host.driver.destroy(server_id)
+    host.driver.close()
+    shutil.rmtree(folder)
+
+
+def test_the_host_offers_something(host):
+    offers = host.driver.capabilities()
+    assert offers.vcpus >= 1 and offers.memory_mib > 512 and offers.boots_at_once >= 1
+    assert offers.accelerator in ("kvm", "tcg", "simulated")
+
+
+def test_create_and_destroy_may_be_repeated(host):
+    machine = host.machine(nics=[nic()])
+    host.driver.create(machine)
+    assert host.driver.power() == {machine.server_id: "running"}
+    host.driver.create(machine)
+    assert host.driver.power() == {machine.server_id: "running"}
+    host.driver.destroy(machine.server_id)
+    assert host.driver.power() == {}
+    host.driver.destroy(machine.server_id)
+
+
+def test_machines_are_told_apart(host):
+    one, two = host.machine(), host.machine()
+    host.driver.create(one)
+    host.driver.create(two)
+    host.driver.stop(one.server_id, 0)
+    assert host.driver.power() == {one.server_id: "stopped", two.server_id: "running"}
+
+
+def test_an_absent_machine_is_named_in_the_failure(host):
+    for verb in (lambda: host.driver.start("absent"), lambda: host.driver.stop("absent", 0), lambda: host.driver.pause("absent"),
+                 lambda: host.driver.attach_nic("absent", nic()), lambda: host.driver.statistics("absent"),
+                 lambda: host.driver.console_log("absent", None)):
+        with pytest.raises(HypervisorFailure, match="absent"): verb()
+    assert host.driver.power() == {}
+
+
+def test_pause_and_reboot(host):
+    machine = host.machine()
+    host.driver.create(machine)
+    host.driver.pause(machine.server_id)
+    assert host.driver.power() == {machine.server_id: "paused"}
+    host.driver.unpause(machine.server_id)
+    assert host.driver.power() == {machine.server_id: "running"}
+    host.driver.reboot(machine.server_id, hard=True, grace_seconds=0)
+    assert host.driver.power() == {machine.server_id: "running"}
+
+
+def test_a_start_brings_disks_and_cards_back(host):
+    machine, volume, later, card = host.machine(), host.volume("vdb"), host.volume("vdc"), nic()
+    host.driver.create(machine)
+    host.driver.attach_disk(machine.server_id, volume)
+    host.driver.attach_nic(machine.server_id, card)
+    host.driver.stop(machine.server_id, 0)
+    host.driver.attach_disk(machine.server_id, later)
+    host.again().start(machine.server_id)
+    host.driver.start(machine.server_id)
+    found = host.driver.statistics(machine.server_id)
+    assert set(found["disks"]) == {"root", volume.id, later.id}
+    assert card.port_id in found["nics"]
+
+
+def test_devices_come_and_go_while_it_runs(host):
+    machine, volume, card = host.machine(), host.volume("vdb"), nic()
+    host.driver.create(machine)
+    for _ in range(2):
+        host.driver.attach_disk(machine.server_id, volume)
+        host.driver.attach_nic(machine.server_id, card)
+    host.driver.resize_disk(machine.server_id, volume.id, 1)
+    for _ in range(2):  # at once: the guest still boots
+        host.driver.detach_disk(machine.server_id, volume.id)
+        host.driver.detach_nic(machine.server_id, card.port_id)
+    found = host.driver.statistics(machine.server_id)
+    assert set(found["disks"]) == {"root"} and card.port_id not in found["nics"]
+    host.driver.attach_disk(machine.server_id, volume)
+    assert volume.id in host.driver.statistics(machine.server_id)["disks"]
+
+
+def test_machines_outlive_the_driver(host):
+    machine = host.machine()
+    host.driver.create(machine)
+    before = host.driver.statistics(machine.server_id)["cpu_seconds"]
+    assert host.again().power() == {machine.server_id: "running"}
+    assert host.driver.statistics(machine.server_id)["cpu_seconds"] >= before
+    host.driver.stop(machine.server_id, 0)
+    assert host.again().power() == {machine.server_id: "stopped"}
+
+
+def test_only_what_happens_by_itself_is_told(host):
+    told: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
+    host.driver.watch(lambda server_id, what: told.put((server_id, what)))
+    machine = host.machine()
+    host.driver.create(machine)
+    host.driver.pause(machine.server_id)
+    host.driver.unpause(machine.server_id)
+    host.driver.stop(machine.server_id, 0)
+    host.driver.start(machine.server_id)
+    host.power_off_inside(machine.server_id)
+    assert told.get(timeout=BOOT_SECONDS) == (machine.server_id, "stopped")
+    assert host.driver.power() == {machine.server_id: "stopped"}
+    host.driver.start(machine.server_id)
+    assert host.driver.power() == {machine.server_id: "running"}
+    assert told.empty()
+
+
+def test_the_console_log_is_cut_to_lines(host):
+    machine = host.machine()
+    host.driver.create(machine)
+    host.await_boot(machine.server_id)
+    whole = host.driver.console_log(machine.server_id, None)
+    assert len(whole.splitlines()) > 1
+    assert whole.endswith(host.driver.console_log(machine.server_id, 1))
+    assert len(host.driver.console_log(machine.server_id, 1).splitlines()) == 1
+
+
+def test_a_stopped_machine_can_be_given_another_size(host):
+    machine = host.machine()
+    host.driver.create(machine)
+    host.driver.stop(machine.server_id, 0)
+    host.driver.create(host.machine(server_id=machine.server_id, memory_mib=192))
+    assert host.driver.power() == {machine.server_id: "running"}
+    assert host.driver.statistics(machine.server_id)["memory_mib"] == 192

@@ -1,0 +1,51 @@
+"""Clouds as their users start them, and the unmodified openstack client."""
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+LAUNCHER = ROOT / "pilvi"
+
+
+class Client:
+    """The openstack command as one cloud of clouds.yaml."""
+
+    def __init__(self, state: Path, cloud: str) -> None:
+        self.environment = {"PATH": os.environ["PATH"], "HOME": str(state), "OS_CLOUD": cloud, "OS_CLIENT_CONFIG_FILE": str(state / "clouds.yaml")}
+        self.program = Path(sys.executable).with_name("openstack")
+
+    def run(self, *words: str, fails: bool = False, timeout: float = 900) -> str:
+        """Standard output. The command must end well, or badly where that is expected (then its error text is returned)."""
+        done = subprocess.run([self.program, *words], env=self.environment, capture_output=True, text=True, timeout=timeout, check=False)
+        assert (done.returncode != 0) == fails, f"openstack {' '.join(words)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stderr if fails else done.stdout
+
+    def json(self, *words: str) -> Any:
+        """The answer of a command as data."""
+        return json.loads(self.run(*words, "-f", "json"))
+
+
+class Cloud:
+    """A cloud started through the launcher."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        self.admin, self.demo = Client(state, "pilvi"), Client(state, "pilvi-demo")
+
+    def pilvi(self, *words: str, check: bool = True, timeout: float = 900, **environment: str) -> subprocess.CompletedProcess[str]:
+        """A command of the launcher."""
+        return subprocess.run([LAUNCHER, *words, "--state", str(self.state)], capture_output=True, text=True, check=check, timeout=timeout,
+                              env=os.environ | environment)
+
+
+def free_port() -> int:
+    """A port that nobody listens on, nor on the next one."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
