@@ -55,7 +55,7 @@ class Server(Base):
     """What the request asked of others: networks, zone, hints, forced host."""
     network_info: Mapped[Any] = mapped_column(Json, default=list)
     """[{port_id, network_id, network_name, mac, fixed_ips: [{ip_address, version}]}]"""
-    fault: Mapped[Any] = mapped_column(Json)
+    fault: Mapped[Any] = mapped_column(Json, nullable=True)
     locked_reason: Mapped[str | None]
     launch_index: Mapped[int] = mapped_column(default=0)
     reservation_id: Mapped[str] = mapped_column(default="")
