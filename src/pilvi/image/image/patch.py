@@ -77,7 +77,7 @@ def _apply(call: Call, row: Image, change: Change, properties: dict[str, Any], v
     name = change.name
     if name in image.READ_ONLY or name == "id": raise errors.ReadOnly(name=name)
     if name in image.RESERVED or name.startswith(image.RESERVED_PREFIX): raise errors.Reserved(name=name)
-    own = RESOURCE.column_of(name) is not None
+    own = RESOURCE.wire_names.get(name) is not None
     if change.operation == "remove":
         if own: raise errors.PropertyFixed(name=name)
         if properties.pop(name, None) is None: raise errors.PropertyMissing(name=name)

@@ -70,7 +70,7 @@ def _condition(table: Any, resource: Resource, name: str, value: str) -> ColumnE
     if name == "size_min": return table.size >= int(value)  # type: ignore[no-any-return]
     if name == "size_max": return table.size <= int(value)  # type: ignore[no-any-return]
     if name in ("created_at", "updated_at"): return _compared(getattr(table, name), value)
-    column = resource.column_of(name)
+    column = resource.wire_names.get(name)
     if column is None or name == "tags": return _holds(table.properties, value, name)
     values = value[3:].split(",") if name in SETS and value.startswith("in:") else [value]
     values = [one[1:-1] if len(one) > 1 and one[0] == one[-1] == '"' else one for one in values]

@@ -60,7 +60,7 @@ class Image(Timed, Base):
     checksum: Mapped[str | None] = field(text(32))
     os_hash_algo: Mapped[str | None] = field(text(64))
     os_hash_value: Mapped[str | None] = field(text(128))
-    state: Mapped[str] = field(text(32), wire="status", show=False, default="queued", index=True)
+    state: Mapped[str] = field(text(32), wire="status", default="queued", index=True)
     busy: Mapped[str | None] = mapped_column(String(32), nullable=True)
     lease_until: Mapped[float | None] = mapped_column(Float(53), nullable=True)
     """Until when whoever is busy has shown life; also tells two uploads of one image apart."""
@@ -146,7 +146,7 @@ def make(call: Call) -> Any:
     for name in body:
         if name in READ_ONLY: raise errors.ReadOnly(name=name)
         if name in RESERVED: raise errors.Reserved(name=name)
-    check_properties({name: value for name, value in body.items() if RESOURCE.column_of(name) is None})
+    check_properties({name: value for name, value in body.items() if RESOURCE.wire_names.get(name) is None})
     answer = create(RESOURCE, call)
     call.headers |= {"Location": f"/v2/images/{answer.body['id']}", "OpenStack-image-import-methods": ",".join(IMPORT_METHODS)}
     return answer
@@ -175,7 +175,7 @@ def list_images(call: Call) -> dict[str, Any]:
     given = dict(call.request.query)
     filters.check(given)
     if "limit" not in given: page.limit = PAGE
-    if page.limit == 0: return {"images": [], "first": "/v2/images?limit=0", "schema": RESOURCE.schema_path}
+    if given.get("limit") == "0": return {"images": [], "first": "/v2/images?limit=0", "schema": RESOURCE.schema_path}
     if "sort_dir" not in given: page.sort = [(column, descending or f"{filters.wire(column)}:asc" not in given.get("sort", ""))
                                              for column, descending in page.sort]
     hidden = str(given.get("os_hidden", "false")).lower() == "true"
