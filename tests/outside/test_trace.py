@@ -44,7 +44,7 @@ def test_all_29_in_order(spans: tuple[str, list[dict[str, Any]]]) -> None:
     begun = [span["name"] for span in sorted(main, key=lambda s: s["started"])]
     assert begun == sorted(begun), "they begin in the order of their numbers"
     for span, (actor, peer, transports) in zip(sorted(main, key=lambda s: s["name"]), STEPS, strict=True):
-        assert span["actor"] == actor and span["peer"] in (peer or driver, "caller"), span
+        assert span["actor"] == actor and span["peer"] == (peer or driver), span
         assert span["transport"] in transports, span
         assert "failed" not in span["carried"], span
 
