@@ -14,7 +14,8 @@ RANGE = Microversions(("compute", "nova"), (2, 1), (2, 104), "x-openstack-nova-a
     ({}, (2, 1)), ({"openstack-api-version": "compute 2.90"}, (2, 90)), ({"openstack-api-version": "compute latest"}, (2, 104)),
     ({"openstack-api-version": "Nova 2.3"}, (2, 3)), ({"openstack-api-version": "volume 3.1,compute 2.2"}, (2, 2)),
     ({"openstack-api-version": "volume 3.1"}, (2, 1)), ({"openstack-api-version": ""}, (2, 1)),
-    ({"openstack-api-version": "compute 2.5", "x-openstack-nova-api-version": "2.7"}, (2, 5)), ({"x-openstack-nova-api-version": "2.7"}, (2, 7))])
+    ({"openstack-api-version": "compute 2.5", "x-openstack-nova-api-version": "2.7"}, (2, 5)),
+    ({"x-openstack-nova-api-version": "2.7"}, (2, 7))])
 def test_served(headers: dict[str, str], served: tuple[int, int]) -> None:
     assert RANGE.negotiate(headers) == served
 

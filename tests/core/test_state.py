@@ -1,7 +1,6 @@
 """Life cycles: random histories reach legal states only, nothing overtakes a delete, and what is deleted stays so."""
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +14,8 @@ from pilvi.core.state import Machine, Verb, WrongState
 BUILDING, ACTIVE, STOPPED, ERROR, DELETED = "BUILDING", "ACTIVE", "STOPPED", "ERROR", "DELETED"
 LIFE = Machine("toy", {BUILDING, ACTIVE, STOPPED, ERROR, DELETED}, [
     Verb("boot", {BUILDING}, "spawning", ACTIVE, ERROR), Verb("stop", {ACTIVE, ERROR}, "powering-off", STOPPED),
-    Verb("start", {STOPPED}, "powering-on", ACTIVE), Verb("delete", {BUILDING, ACTIVE, STOPPED, ERROR}, "deleting", DELETED, ERROR, {"*"})], DELETED)
+    Verb("start", {STOPPED}, "powering-on", ACTIVE), Verb("delete", {BUILDING, ACTIVE, STOPPED, ERROR}, "deleting", DELETED, ERROR, {"*"})],
+    DELETED)
 
 
 class Base(DeclarativeBase):
@@ -84,7 +84,8 @@ def test_a_stop_that_a_delete_overtook_changes_nothing(database: Database) -> No
 
 def test_the_refusal_says_what_is_in_the_way(database: Database) -> None:
     with database.write() as db: db.merge(Toy(id="r", state=ACTIVE))
-    with database.write() as db, pytest.raises(WrongState, match="Cannot 'start' toy r while it is in state active"): LIFE.begin(db, Toy, "r", "start")
+    with database.write() as db, pytest.raises(WrongState, match="Cannot 'start' toy r while it is in state active"):
+        LIFE.begin(db, Toy, "r", "start")
     with database.write() as db: LIFE.begin(db, Toy, "r", "stop")
     with database.write() as db, pytest.raises(WrongState, match="task_state powering-off"): LIFE.begin(db, Toy, "r", "stop")
     with database.write() as db, pytest.raises(WrongState, match="state absent"): LIFE.begin(db, Toy, "nobody", "stop")

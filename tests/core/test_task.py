@@ -53,7 +53,8 @@ class Effects:
         self.done: set[str] = set()
         self.ended: list[bool] = []
         self.flow = Flow("make", [
-            Step(self.act("choose", {"host": "h"}), undo=self.undo("choose")), AgentStep("fetch"), AgentStep("create", undo_on_host="create"),
+            Step(self.act("choose", {"host": "h"}), undo=self.undo("choose")), AgentStep("fetch"),
+            AgentStep("create", undo_on_host="create"),
             Step(self.act("tell"), undo=self.undo("tell")), AgentStep("start", undo=self.undo("start"), undo_on_host="start")],
             lambda db, job, failed: self.ended.append(failed))
 

@@ -20,19 +20,23 @@ def taken(kind: Kind, value: Any) -> Any:
 GOOD: list[tuple[Kind, Any, Any]] = [
     (wire.text(3), "abc", "abc"), (wire.text(3), "ääö", "ääö"), (wire.text(9, "[a-z]+"), "abc", "abc"), (wire.integer(), "-7", -7),
     (wire.integer(0, 5), 5, 5), (wire.integer(), 2**63 - 1, 2**63 - 1), (wire.number(0), 1, 1.0), (wire.boolean(), "True", True),
-    (wire.boolean(), "off", False), (wire.boolean(), True, True), (wire.one_of("a", "b"), "a", "a"), (wire.ip_address(), "2001:DB8:0::1", "2001:db8::1"),
+    (wire.boolean(), "off", False), (wire.boolean(), True, True), (wire.one_of("a", "b"), "a", "a"),
+    (wire.ip_address(), "2001:DB8:0::1", "2001:db8::1"),
     (wire.cidr(), "10.0.0.7/24", "10.0.0.0/24"), (wire.mac(), "FA:16:3E:00:00:01", "fa:16:3e:00:00:01"),
     (wire.uuid(), "0" * 32, "0" * 32), (wire.uuid(), "00000000-0000-0000-0000-000000000000", "00000000-0000-0000-0000-000000000000"),
     (wire.instant(), "1970-01-01T00:01:00Z", 60.0), (wire.list_of(wire.cidr()), ["10.1.1.1/8"], ["10.0.0.0/8"]),
     (wire.mapping(3, 3), {"a": "b"}, {"a": "b"}), (wire.json({"type": "array"}), [1, {"a": None}], [1, {"a": None}])]
 BAD: list[tuple[Kind, Any]] = [
     (wire.text(3), "abcd"), (wire.text(3), 1), (wire.text(3), "a\0"), (wire.text(9, shortest=1), ""), (wire.text(9, "[a-z]+"), "a1"),
-    (wire.text(9, "a|b"), "ax"), (wire.integer(), "1.5"), (wire.integer(), 1.5), (wire.integer(), True), (wire.integer(), 2**63), (wire.integer(), -2**63 - 1),
-    (wire.integer(0, 5), "6"), (wire.integer(0, 5), -1), (wire.integer(), ""), (wire.number(0), -0.1), (wire.number(), "1"), (wire.boolean(), "maybe"),
+    (wire.text(9, "a|b"), "ax"), (wire.integer(), "1.5"), (wire.integer(), 1.5), (wire.integer(), True), (wire.integer(), 2**63),
+    (wire.integer(), -2**63 - 1),
+    (wire.integer(0, 5), "6"), (wire.integer(0, 5), -1), (wire.integer(), ""), (wire.number(0), -0.1), (wire.number(), "1"),
+    (wire.boolean(), "maybe"),
     (wire.boolean(), 2), (wire.one_of("a"), "b"), (wire.ip_address(), "10.0.0.256"), (wire.cidr(), "10.0.0.0/33"), (wire.cidr(), "ten"),
     (wire.mac(), "01:00:00:00:00:00"), (wire.mac(), "fa:16:3e:00:00"), (wire.uuid(), "x" * 32), (wire.instant(), "yesterday"),
     (wire.instant(), "1000-01-01T00:00:00+14:00"), (wire.instant(), "9999-12-31T23:59:59-14:00"), (wire.list_of(wire.cidr()), ["x"]),
-    (wire.list_of(wire.text(3), 1), ["a", "b"]), (wire.mapping(3, 3), {"a": "long"}), (wire.mapping(3, 3), {"long": "a"}), (wire.mapping(3, 3), {"": "a"}),
+    (wire.list_of(wire.text(3), 1), ["a", "b"]), (wire.mapping(3, 3), {"a": "long"}), (wire.mapping(3, 3), {"long": "a"}),
+    (wire.mapping(3, 3), {"": "a"}),
     (wire.mapping(), {"a": 1})]
 
 

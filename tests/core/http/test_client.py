@@ -95,7 +95,8 @@ def test_the_spans_of_the_callee_come_back(shop: Open, monkeypatch: pytest.Monke
     (400, b'{"errors": [{"status": 400, "detail": "not so"}]}', errors.Invalid, "not so"),
     (403, b'{"code": 403, "title": "Forbidden", "message": "not you"}', errors.Forbidden, "not you"),
     (413, b"too much", errors.TooLarge, "too much"), (500, b"{", errors.Unavailable, "answered 500"), (404, b"[]", errors.NotFound, ""),
-    (400, b'{"errors": []}', errors.Invalid, ""), (400, b"null", errors.Invalid, ""), (404, b'{"error": "plain"}', errors.NotFound, "plain")])
+    (400, b'{"errors": []}', errors.Invalid, ""), (400, b"null", errors.Invalid, ""),
+    (404, b'{"error": "plain"}', errors.NotFound, "plain")])
 def test_an_error_keeps_its_kind_and_message(status: int, body: bytes, kind: type[errors.Failure], told: str) -> None:
     failure = client.failure_of("other", Reply(status, {}, body))
     assert type(failure) is kind and told in failure.message
