@@ -10,7 +10,6 @@ from hypothesis import strategies as some
 from pilvi.network import addressing
 
 
-
 def block(number: int, prefix: int) -> str:
     return str(ip_network((number, prefix), strict=False))
 
