@@ -1,7 +1,7 @@
-"""The agents' door to a service's tasks: claim, report, fail, renew. Agents have no database; what they know and do comes through here.
+"""The agents' door to a service's tasks: claim, report, fail, renew. Agents have no database: what they know and do passes here.
 
-A service serves `handlers(...)` on the bus target "<service>.conductor". Answers carry the next act, so an agent that has several steps in a
-row asks once per step.
+A service serves `handlers(...)` on the bus target "<service>.conductor". Answers carry the next act, so an agent that has several steps
+in a row asks once per step.
 """
 from __future__ import annotations
 
@@ -79,7 +79,8 @@ class Door:
         flow = self.flows[claimed.flow]
         queue = flow.where(claimed)
         if queue is None or queue == task.CONTROL: return None
-        return flow.steps[claimed.step].name if claimed.forward else flow.undos()[claimed.step][1]
+        name: str = flow.steps[claimed.step].name if claimed.forward else flow.undos()[claimed.step][1]
+        return name
 
     def report(self, application: Application, args: dict[str, Any], message: Message) -> dict[str, Any]:
         """{task_id, attempt, act, facts, spans}: the act is done → {act: the next one or None}. Raises Superseded."""

@@ -97,12 +97,14 @@ CINDER = Dialect("cinder", _nova_error, paging="links_list", admin_sees_all=Fals
                  status={"create": 202, "update": 200, "delete": 202}, time=lambda t: clock.iso(t, fraction=True, zone=""),
                  rule=_rule({"list": "get_all_{plural}", "show": "get_{singular}"}, "volume:"))
 NEUTRON = Dialect("neutron", _neutron_error, paging="links_list", bulk=True, aliases={"tenant_id": "project_id"},
-                  status={"create": 201, "update": 200, "delete": 204}, rule=_rule({"list": "get_{singular}", "show": "get_{singular}"}, ""))
+                  status={"create": 201, "update": 200, "delete": 204},
+                  rule=_rule({"list": "get_{singular}", "show": "get_{singular}"}, ""))
 KEYSTONE = Dialect("keystone", _keystone_error, update="PATCH", paging="links_object", self_links="object", unknown_fields="keep",
                    status={"create": 201, "update": 200, "delete": 204}, time=lambda t: clock.iso(t, fraction=True),
                    rule=_rule({"list": "list_{plural}", "show": "get_{singular}"}, "identity:"))
 GLANCE = Dialect("glance", _glance_error, envelope=False, update="PATCH", paging="next", page_limit=1000,
                  status={"create": 201, "update": 200, "delete": 204},
-                 rule=_rule({"list": "get_{plural}", "show": "get_{singular}", "create": "add_{singular}", "update": "modify_{singular}"}, ""))
+                 rule=_rule({"list": "get_{plural}", "show": "get_{singular}", "create": "add_{singular}", "update": "modify_{singular}"},
+                            ""))
 PLACEMENT = Dialect("placement", _placement_error, envelope=False, status={"create": 201, "update": 200, "delete": 204},
                     rule=_rule({}, "placement:"))

@@ -1,6 +1,6 @@
 """Looks at a disk image that a user gave before any program opens it: is it what it is said to be, and does it name files of the host?
 
-A qcow2 header can name a backing file or an external data file, and QEMU would open them: with that a user reads any file that QEMU may read.
+A qcow2 header can name a backing file or an external data file, and QEMU would open them: so a user could read any file that QEMU may read.
 The format is the one the image's owner declared; a raw disk is never looked into, since a guest can write anything to it.
 Source: QEMU, docs/interop/qcow2.txt.
 """

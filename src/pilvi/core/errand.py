@@ -1,7 +1,8 @@
 """An agent's side of durable tasks: take what is queued for this host, do it act by act, report each one.
 
-Acts are plain functions `(errand) -> facts to add or None`, named as the AgentSteps of the flows. All acts of one subject run under its lock
-file, so a delete waits for a boot's act on the same host. Casts say that there is work; without one the queue is asked every few seconds.
+Acts are plain functions `(errand) -> facts to add or None`, named as the AgentSteps of the flows. All acts of one subject run under its
+lock file, so a delete waits for a boot's act on the same host. Casts say that there is work; without one the queue is asked every few
+seconds.
 """
 from __future__ import annotations
 
@@ -160,7 +161,8 @@ class Runner:
         """Asks the conductor, for as long as it takes a restarted control process to come back. Raises Withdrawn."""
         while True:
             try:
-                answer = self.bus.call(f"{self.service}.conductor", method, args, deadline_seconds=CALL_SECONDS, headers=headers, call_id=call_id)
+                answer = self.bus.call(f"{self.service}.conductor", method, args, deadline_seconds=CALL_SECONDS, headers=headers,
+                                       call_id=call_id)
                 if must and answer.get("task") is None: raise Withdrawn()
                 return answer
             except RemoteFailure as failure:

@@ -1,6 +1,6 @@
 """Lists: filters, sorting, markers, fields and page links, as each API family has them.
 
-A list is a column select (rows, not objects: 4× cheaper) in the order of the sort keys, ended by the key column, so that pages are disjoint.
+A list is a column select (rows, not objects: 4× cheaper) in the order of the sort keys, ended by the key column: so pages are disjoint.
 """
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from sqlalchemy import ColumnElement, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Select, and_, literal, or_, select
 
 from pilvi.core.context import Call
 from pilvi.core.errors import Invalid
@@ -18,7 +18,9 @@ from pilvi.core.wire import Field, truth
 if TYPE_CHECKING:
     from pilvi.core.resource import Resource
 
-CONTROL = {"limit", "marker", "sort_key", "sort_dir", "sort", "fields", "all_tenants", "all_projects", "page_reverse", "with_count", "name~"}
+CONTROL = {"limit", "marker", "sort_key", "sort_dir", "sort", "fields", "all_tenants", "all_projects", "page_reverse", "with_count",
+           "name~"}
+"""Query parameters that are no filters."""
 Filter = Callable[[Call, list[str]], ColumnElement[bool] | None]
 
 
@@ -55,7 +57,7 @@ def page_of(call: Call, resource: Resource) -> Page:
     pairs = call.request.query
     values = dict(pairs)
     return Page(_limit(values.get("limit"), resource.dialect.page_limit), values.get("marker"),
-                _sort(pairs, resource), truth_of(values.get("page_reverse")), {v for k, v in pairs if k == "fields"} or None)
+                _sort(call, pairs, resource), truth_of(values.get("page_reverse")), {v for k, v in pairs if k == "fields"} or None)
 
 
 def truth_of(text: str | None) -> bool:
@@ -69,20 +71,26 @@ def _limit(text: str | None, most: int | None) -> int | None:
     try: asked = int(text)
     except ValueError: raise LimitInvalid(text=text[:40]) from None
     if asked < 0 or len(text) > 12: raise LimitInvalid(text=text[:40])
-    return min(asked, most) if most is not None else asked or None
+    return min(asked or most, most) if most is not None else asked or None
 
 
-def _sort(pairs: list[tuple[str, str]], resource: Resource) -> list[tuple[str, bool]]:
+def _told(call: Call, rules: Field) -> bool:
+    """May the caller learn the attribute? By what is hidden nobody may sort or filter: the order tells it."""
+    return rules.show is True or (rules.show == "admin" and call.is_admin)
+
+
+def _sort(call: Call, pairs: list[tuple[str, str]], resource: Resource) -> list[tuple[str, bool]]:
     keys = [v for k, v in pairs if k == "sort_key"]
     directions = [v for k, v in pairs if k == "sort_dir"]
     if combined := [v for k, v in pairs if k == "sort" for v in v.split(",")]:
         keys = [entry.partition(":")[0] for entry in combined]
         directions = [entry.partition(":")[2] or "asc" for entry in combined]
     if not keys: return resource.default_sort
+    known = {name: column for name, column in resource.wire_names.items() if _told(call, resource.fields[column])}
     chosen = []
     for index, key in enumerate(keys):
-        column = resource.column_of(key.strip())
-        if column is None: raise SortInvalid(key=key[:60], known=", ".join(sorted(resource.sortable())))
+        column = known.get(key.strip())
+        if column is None: raise SortInvalid(key=key[:60], known=", ".join(sorted(known)))
         direction = directions[index] if index < len(directions) else (directions[-1] if directions else "asc")
         if direction not in ("asc", "desc"): raise FilterInvalid(name="sort_dir", text=direction[:40], reason="Use asc or desc.")
         chosen.append((column, direction == "desc"))
@@ -93,15 +101,15 @@ def rows(call: Call, resource: Resource, page: Page, condition: list[ColumnEleme
     """The page's rows, and whether more follow."""
     assert call.db is not None
     table = resource.table.__table__
-    key = table.c[resource.key_column]
-    order = [(table.c[column], descending != page.reverse) for column, descending in page.sort if column != resource.key_column]
-    order.append((key, next((d for c, d in page.sort if c == resource.key_column), False) != page.reverse))
+    key = table.c[resource.key]
+    order = [(table.c[column], descending != page.reverse) for column, descending in page.sort if column != resource.key]
+    order.append((key, next((d for c, d in page.sort if c == resource.key), False) != page.reverse))
     statement: Select[Any] = select(table).where(*condition)
     if page.marker is not None:
         edge = call.db.execute(select(table).where(key == page.marker, *resource.scope(call))).first()
         if edge is None: raise MarkerUnknown(marker=page.marker[:80])
         statement = statement.where(_after(order, edge))
-    statement = statement.order_by(*(column.desc().nulls_last() if descending else column.asc().nulls_first() for column, descending in order))
+    statement = statement.order_by(*(c.desc().nulls_last() if descending else c.asc().nulls_first() for c, descending in order))
     if page.limit is not None: statement = statement.limit(page.limit + 1)
     found = list(call.db.execute(statement))
     more = page.limit is not None and len(found) > page.limit
@@ -118,8 +126,9 @@ def _after(order: list[tuple[Any, bool]], edge: Any) -> ColumnElement[bool]:
         if value is None:
             if descending: continue
             alternatives.append(and_(*equal, column.is_not(None)))
-        elif descending: alternatives.append(and_(*equal, or_(column < value, column.is_(None))))
-        else: alternatives.append(and_(*equal, column > value))
+            continue
+        value = literal(value, column.type)  # bare, True and False could not be compared
+        alternatives.append(and_(*equal, or_(column < value, column.is_(None)) if descending else column > value))
     return or_(*alternatives)
 
 
@@ -138,10 +147,10 @@ def filters(call: Call, resource: Resource) -> list[ColumnElement[bool]]:
 
 
 def _plain(call: Call, resource: Resource, name: str, values: list[str]) -> ColumnElement[bool] | None:
-    column = resource.column_of(name)
+    column = resource.wire_names.get(name)
     if column is None: return None
     rules: Field = resource.fields[column]
-    if not rules.filter or (rules.show == "admin" and not call.is_admin) or not rules.lives(call.version): return None
+    if not rules.filter or not _told(call, rules) or not rules.lives(call.version): return None
     try: asked = [rules.kind.query(value) for value in values]
     except (ValueError, TypeError) as failure: raise FilterInvalid(name=name, text=values[0][:60], reason=str(failure)) from None
     target = resource.table.__table__.c[column]
@@ -181,4 +190,4 @@ def _next(call: Call, page: Page, found: list[Any], resource: Resource, here: st
     assert call.request is not None
     kept = [(k, v) for k, v in call.request.query if k not in ("marker", "page_reverse")]
     if page.limit is not None and not any(k == "limit" for k, _ in kept): kept.append(("limit", str(page.limit)))
-    return f"{here}?{urlencode([*kept, ('marker', getattr(found[-1], resource.key_column)), *more.items()])}"
+    return f"{here}?{urlencode([*kept, ('marker', getattr(found[-1], resource.key)), *more.items()])}"

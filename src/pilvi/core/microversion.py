@@ -1,4 +1,7 @@
-"""Microversion negotiation (API-SIG, "Microversion Specification"): no header means the least, `latest` the newest, 406 outside, 400 malformed."""
+"""Microversion negotiation: no header means the least, `latest` the newest; 406 outside the range, 400 malformed.
+
+Source: API-SIG, "Microversion Specification".
+"""
 from __future__ import annotations
 
 import re

@@ -15,14 +15,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from pilvi.core import clock, listing, quota
+from pilvi.core import clock, listing, quota, rendering
 from pilvi.core.context import Call
 from pilvi.core.dialect import Dialect
 from pilvi.core.errors import Conflict, Failure, Forbidden, Invalid, NotFound
@@ -85,6 +84,8 @@ class Resource:
     schema_path: str = ""
     list_brief: bool = True
     """False: a family with short lists has none for this resource."""
+    beside: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    """What may stand beside the envelope in a body: {name: JSON Schema}."""
 
     # -- what follows from the declaration
 
@@ -100,17 +101,6 @@ class Resource:
         """{wire name: column}, aliases included."""
         names = {rules.wire or column: column for column, rules in self.fields.items()}
         return names | {alias: names[target] for alias, target in self.dialect.aliases.items() if target in names}
-
-    @property
-    def key_column(self) -> str:
-        return self.key
-
-    def column_of(self, name: str) -> str | None:
-        """The column behind a wire name."""
-        return self.wire_names.get(name)
-
-    def sortable(self) -> set[str]:
-        return {name for name, column in self.wire_names.items() if self.fields[column].filter}
 
     def rules(self, service: str) -> dict[str, Rule]:
         """The policy rules of the verbs, under upstream's names."""
@@ -193,7 +183,7 @@ class Resource:
         for name, value in inner.items():
             column = self.wire_names.get(name)
             if column is None: values.setdefault("extra", {})[name] = value
-            else: values[column] = self._parse(name, self.fields[column], value)
+            elif name not in unknown: values[column] = self._parse(name, self.fields[column], value)
         return values
 
     def _unknown(self, names: list[str]) -> Failure:
@@ -211,9 +201,8 @@ class Resource:
         """The inner object of an enveloped body."""
         if not self.dialect.envelope: return body if isinstance(body, dict) else {}
         if not isinstance(body, dict) or not isinstance(body.get(self.name), dict):
-            raise faults.BodyInvalid(reason=f"Invalid input for field/attribute {self.name}. The body must be an object with '{self.name}'.")
-        if extra := set(body) - {self.name} - ({"OS-SCH-HNT:scheduler_hints", "os:scheduler_hints"} if self.name in ("server", "volume") else set()):
-            raise faults.BodyInvalid(reason=f"Additional properties are not allowed ({', '.join(sorted(map(str, extra)))[:200]} was unexpected)")
+            raise faults.BodyInvalid(reason=describe(f"The body must be an object with '{self.name}'.", [self.name], body))
+        _envelope(self).check(body)
         return body[self.name]
 
     def render(self, call: Call, rows: list[Any], *, brief: bool = False, only: set[str] | None = None) -> list[dict[str, Any]]:
@@ -225,26 +214,7 @@ class Resource:
 
     def render_columns(self, call: Call, rows: list[Any]) -> list[dict[str, Any]]:
         """What the columns alone say, with links; without `on_render`."""
-        names, get, instants = _renderer(self, call.version, call.is_admin)
-        bodies = [dict(zip(names, get(row), strict=True)) for row in rows]
-        for name in instants:
-            for body in bodies:
-                if body[name] is not None: body[name] = self.dialect.time(body[name])
-        self._alias_and_link(call, rows, bodies)
-        return bodies
-
-    def _alias_and_link(self, call: Call, rows: list[Any], bodies: list[dict[str, Any]]) -> None:
-        for alias, target in self.dialect.aliases.items():
-            for body in bodies:
-                if target in body: body[alias] = body[target]
-        if self.dialect.self_links == "list":
-            base = call.request.base if call.request else ""
-            for row, body in zip(rows, bodies, strict=True):
-                tail = f"{self.path}/{getattr(row, self.key)}"
-                body["links"] = [{"rel": "self", "href": base + tail}, {"rel": "bookmark", "href": base + "/" + tail.split("/", 2)[2]}]
-        elif self.dialect.self_links == "object":
-            base = call.url(self.path) + "/"
-            for row, body in zip(rows, bodies, strict=True): body["links"] = {"self": base + getattr(row, self.key)}
+        return rendering.bodies_of(self, call, rows)
 
     def wrap(self, body: dict[str, Any]) -> dict[str, Any]:
         """A single body in its envelope."""
@@ -261,21 +231,14 @@ def _nullable(rules: Field) -> dict[str, Any]:
     return schema
 
 
+@lru_cache(1024)
+def _envelope(resource: Resource) -> faults.Schema:
+    return faults.Schema({"type": "object", "properties": {resource.name: {}, **resource.beside}, "additionalProperties": False})
+
+
 @lru_cache(4096)
 def _checker(resource: Resource, verb: str, version: tuple[int, int]) -> faults.Schema:
     return faults.Schema(resource.schema(verb, version))
-
-
-@lru_cache(4096)
-def _renderer(resource: Resource, version: tuple[int, int], admin: bool) -> tuple[list[str], Callable[[Any], tuple[Any, ...]], list[str]]:
-    """(wire names, the getter of their values from a row, those that are instants)"""
-    shown = {column: rules for column, rules in resource.fields.items()
-             if rules.lives(version) and (rules.show is True or (rules.show == "admin" and admin))}
-    names = [rules.wire or column for column, rules in shown.items()]
-    columns = list(shown)
-    first = attrgetter(columns[0])
-    get = attrgetter(*columns) if len(columns) > 1 else lambda row: (first(row),)
-    return names, get, [rules.wire or column for column, rules in shown.items() if rules.kind.instant]
 
 
 @dataclass(slots=True)
@@ -334,7 +297,7 @@ def create(resource: Resource, call: Call) -> Any:
 
 def _own(resource: Resource, call: Call, values: dict[str, Any]) -> None:
     """The new thing belongs to the caller's project; only an administrator or a service may name another."""
-    if resource.owner is None or resource.owner not in resource.fields and not hasattr(resource.table, resource.owner): return
+    if resource.owner is None or not hasattr(resource.table, resource.owner): return
     mine = call.user_id if resource.owner == "user_id" else call.project_id
     named = values.get(resource.owner) or mine
     if named != mine and not call.is_admin and "service" not in call.identity.roles:
@@ -360,12 +323,14 @@ def _insert(resource: Resource, call: Call, values: dict[str, Any]) -> Any:
 def update(resource: Resource, call: Call, key: str) -> Any:
     """PUT or PATCH of one: only what is named changes."""
     assert call.application is not None
-    changes = resource.take(call, "update", resource.open(call.body))
+    inner = resource.open(call.body)
+    changes = resource.take(call, "update", inner)
     if resource.before: resource.before(call, {"id": key, **changes})
     try:
         with call.application.database.write() as call.db:
             row = resource.find(call, key)
             resource.permit(call, "update", _target(resource, row), key=key)
+            _check_fixed(resource, row, inner)
             if resource.on_update: resource.on_update(call, row, changes)
             for column, value in changes.items():
                 if hasattr(row, column): setattr(row, column, value)
@@ -378,6 +343,14 @@ def update(resource: Resource, call: Call, key: str) -> Any:
     finally:
         call.db = None
     return Answer(resource.status_of(call, "update"), body)
+
+
+def _check_fixed(resource: Resource, row: Any, inner: dict[str, Any]) -> None:
+    """Raises Invalid if the body wants to change what was given at creation; families that keep unknown fields let it pass `take`."""
+    for name, value in inner.items():
+        rules = resource.fields.get(resource.wire_names.get(name, ""))
+        if rules and rules.create and not rules.update and getattr(row, resource.wire_names[name]) != value:
+            raise Invalid(f"Cannot change {name}")
 
 
 def delete(resource: Resource, call: Call, key: str) -> Any:

@@ -55,8 +55,8 @@ class Machine:
         if changed.rowcount == 1: return  # type: ignore[attr-defined]
         found = db.query(table.state, table.busy).where(table.id == id).first()
         state, busy = found if found else ("absent", None)
-        raise WrongState(verb=name, what=self.what, id=id, attribute="task_state" if busy else "vm_state" if self.what == "instance" else "state",
-                         state=busy or state.lower())
+        attribute = "task_state" if busy else "vm_state" if self.what == "instance" else "state"
+        raise WrongState(verb=name, what=self.what, id=id, attribute=attribute, state=busy or state.lower())
 
     def finish(self, db: Session, table: Any, id: str, name: str, *, failed: bool = False, **values: Any) -> bool:
         """Ends the verb; False if another has overtaken it, and then nothing is written. In the caller's transaction."""

@@ -82,8 +82,8 @@ class AgentStep:
 
 @dataclass(frozen=True)
 class Flow:
-    """Work with several steps. `ended(db, task, failed)` runs in the transaction that ends it; `again(task)` says whether a failed and undone
-    flow starts over (it may change the task's facts)."""
+    """Work with several steps. `ended(db, task, failed)` runs in the transaction that ends it; `again(task)` says whether a failed and
+    undone flow starts over (it may change the task's facts)."""
     name: str
     steps: list[Step | AgentStep]
     ended: Callable[[Session, Any, bool], None]
@@ -279,9 +279,10 @@ class Worker:
             return None
         except Exception as failure:
             if not isinstance(failure, Failure): LOG.exception("task step failed", flow=task.flow, subject=task.subject_id, step=task.step)
-            return self._commit(flow, task, lambda db, held_task: turn(db, flow, held_task, _sentence(failure)))
+            error = _sentence(failure)
+            return self._commit(flow, task, lambda db, current: turn(db, flow, current, error))
         if outcome is MOVED: return None
-        return self._commit(flow, task, lambda db, held_task: advance(db, flow, held_task, outcome))
+        return self._commit(flow, task, lambda db, current: advance(db, flow, current, outcome))
 
     def _run(self, flow: Flow, task: Any) -> Any:
         if task.forward:

@@ -1,8 +1,9 @@
 """Spans: what happened, between whom, over what, how long, linked over processes.
 
-A `Trace` collects the spans of one story (a server's boot, attempt n). It is active for the current context; `step()` adds to the active one
-and does nothing when none is (or when the story has no name for the act). Over HTTP and the bus the story travels as a small header; spans made by a callee come back with its reply
-(header X-Pilvi-Spans), so the caller's trace is whole and no service reads another's records.
+A `Trace` collects the spans of one story (a server's boot, attempt n). It is active for the current context; `step()` adds to the active
+one and does nothing when none is (or when the story has no name for the act). Over HTTP and the bus the story travels as a small header;
+spans made by a callee come back with its reply (header X-Pilvi-Spans), so the caller's trace is whole and no service reads another's
+records.
 """
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ A table class's columns carry these rules:
     name: Mapped[str] = field(text(255), create=REQUIRED, update=True)
     host: Mapped[str | None] = field(text(255), show="admin")
 
-`create=None` (the default) means that a client may not give it. Kinds check what JSON Schema can say; the rest belongs to a resource's hooks.
+`create=None` (the default) means that a client may not give it. Kinds check what JSON Schema can say; the rest is for a resource's hooks.
 """
 from __future__ import annotations
 
@@ -73,7 +73,8 @@ def field(
     until: str | None = None, wire: str | None = None, show: bool | str = True, filter: bool = True, nullable: bool | None = None,
     index: bool = False, unique: bool = False, admin_sets: bool = False,
 ) -> Any:
-    """A mapped column with wire rules. A callable default is called for each new row. Nullable unless it is a key, required or has a default."""
+    """A mapped column with wire rules. A callable default is called for each new row.
+    Nullable unless it is a key, required or has a default."""
     may_be_null = nullable if nullable is not None else not (key or create == REQUIRED or default is not None)
     rules = Field(kind, create, update, default, version(since) if since else None, version(until) if until else None, wire, show, filter,
                   may_be_null, admin_sets)
@@ -106,11 +107,12 @@ def uuid() -> Kind:
 
 def integer(least: int | None = None, most: int | None = None) -> Kind:
     """A whole number; digits in a string are taken too, as the real APIs do."""
+    lowest, highest = -2**63 if least is None else least, 2**63 - 1 if most is None else most  # what a column can hold
+
     def parse(value: Any) -> int | None:
         if value is None: return None
         number = int(value)
-        if (least is not None and number < least) or (most is not None and number > most):
-            raise ValueError(f"{number} is not between {least} and {most}")
+        if not lowest <= number <= highest: raise ValueError(f"{number} is not between {lowest} and {highest}")
         return number
 
     schema: dict[str, Any] = {"type": ["integer", "string"], "pattern": "^-?[0-9]{1,18}$"}
@@ -128,8 +130,8 @@ def number(least: float | None = None) -> Kind:
 
 def boolean() -> Kind:
     """True or false; the words and digits that the real APIs take for them."""
-    return Kind({"enum": [True, False, *sorted(w for word in TRUE | FALSE for w in {word, word.capitalize(), word.upper()})]}, Boolean(),
-                truth, truth)
+    words = sorted(form for word in TRUE | FALSE for form in {word, word.capitalize(), word.upper()})
+    return Kind({"enum": [True, False, *words]}, Boolean(), truth, truth)
 
 
 def truth(value: Any) -> bool | None:
@@ -152,7 +154,10 @@ def ip_address() -> Kind:
 
 def cidr() -> Kind:
     """A network in prefix notation; host bits are cleared as neutron does."""
-    return Kind({"type": "string", "maxLength": 64}, String(64), lambda v: None if v is None else str(ipaddress.ip_network(v, strict=False)))
+    def parse(value: Any) -> Any:
+        return None if value is None else str(ipaddress.ip_network(value, strict=False))
+
+    return Kind({"type": "string", "maxLength": 64}, String(64), parse)
 
 
 def mac() -> Kind:

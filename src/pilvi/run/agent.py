@@ -87,8 +87,7 @@ class Agent:
         self.compute = ComputeAgent(self.bus, self.node, run=settings.run_directory, control_uid=settings.control_uid, zone="nova", story=STORY,
                                     after_shutdown=self._was_down())
         store = VOLUME_DRIVERS["simulated" if settings.simulated else "file"](home / "volumes")
-        self.volume = VolumeAgent(self.bus, dict.fromkeys(self.hosts, store), locks=settings.run_directory / "locks",
-                                  tokens=lambda: tokens.current()[0])
+        self.volume = VolumeAgent(self.bus, dict.fromkeys(self.hosts, store), tokens, locks=settings.run_directory / "locks")
 
     def _boots(self, drivers: dict[str, Hypervisor]) -> threading.Semaphore:
         return threading.Semaphore(64 if self.settings.simulated else max(1, os.cpu_count() or 1))

@@ -13,7 +13,8 @@ from rich.console import Console
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="A complete, OpenStack-compatible cloud.")
 image_app = typer.Typer(no_args_is_help=True, help="Guest images.")
 app.add_typer(image_app, name="image")
-out = Console(highlight=False)
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 150)
+"""Piped output is not folded at eighty columns: somebody reads it later."""
 STATE = {"folder": ""}
 
 

@@ -1,7 +1,7 @@
 """What other services and agents call of volume.
 
-An agent's call carries a token of role `service` and a grant: of the kinds "volume", "attachment" and "server" for what it may touch, "project"
-for where it may make volumes.
+An agent's call carries a token of role `service` and a grant: of the kinds "volume", "attachment" and "server" for what it may touch,
+"project" for where it may make volumes.
 """
 from __future__ import annotations
 

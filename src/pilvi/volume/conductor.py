@@ -11,7 +11,6 @@ from pilvi.core.conductor import Door
 from pilvi.core.http.app import Application
 from pilvi.core.reconcile import repaired
 from pilvi.volume.resources import host
-from pilvi.volume.resources.tables import Volume
 from pilvi.volume.resources.task import VolumeTask
 from pilvi.volume.volume.flows import FLOWS
 
@@ -19,9 +18,8 @@ from pilvi.volume.volume.flows import FLOWS
 def describe(application: Application, db: Session, work: Any) -> dict[str, Any]:
     """A grant for the image that the volume is made of, if any; all else is in the task's facts."""
     image_id = work.facts.get("image_id")
-    volume = db.get(Volume, work.subject_id)
-    if image_id is None or volume is None: return {"described": {}}
-    grant = crypto.sign(application.grant_key, {"things": {"image": [image_id], "project": [volume.project_id]}, "host": work.facts.get("host"),
+    if image_id is None: return {"described": {}}
+    grant = crypto.sign(application.grant_key, {"things": {"image": [image_id]}, "host": work.facts.get("host"),
                                                 "expires": clock.now() + application.config.grant_seconds})
     return {"described": {"image_id": image_id}, "grant": grant}
 

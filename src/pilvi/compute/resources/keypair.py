@@ -6,14 +6,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy.orm import Mapped
+from sqlalchemy.orm import Mapped, mapped_column
 
 from pilvi.compute import errors, sshkeys
 from pilvi.core import clock
 from pilvi.core.context import Call
 from pilvi.core.dialect import NOVA
 from pilvi.core.resource import Resource
-from pilvi.core.wire import OPTIONAL, REQUIRED, Base, field, mapped_column, one_of, text
+from pilvi.core.wire import OPTIONAL, REQUIRED, Base, field, one_of, text
 
 
 class Keypair(Base):

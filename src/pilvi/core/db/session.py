@@ -13,11 +13,13 @@ from typing import Any
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.orm import Session
 
 from pilvi.core.errors import Unavailable
 
 OPEN = threading.local()
+PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=20000", "foreign_keys=ON", "temp_store=MEMORY", "cache_size=-4000")
 
 
 class OpenTransaction(RuntimeError):
@@ -59,7 +61,7 @@ class Database:
         session = Session(engine, autoflush=False, expire_on_commit=False)
         try:
             yield session
-        except OperationalError as failure:
+        except (OperationalError, PoolExhausted) as failure:
             raise Unavailable(reason="the database cannot be reached or is locked") from failure
         except DBAPIError as failure:
             if failure.connection_invalidated: raise Unavailable(reason="the database connection was lost") from failure
@@ -76,8 +78,7 @@ def _prepare_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def connect(connection: Any, record: Any) -> None:
         connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=20000", "foreign_keys=ON", "temp_store=MEMORY", "cache_size=-4000"):
-            connection.execute("PRAGMA " + pragma)
+        for pragma in PRAGMAS: connection.execute("PRAGMA " + pragma)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Any) -> None:

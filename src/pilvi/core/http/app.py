@@ -13,20 +13,20 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, quote
 
 import msgspec
 import structlog
 
 from pilvi.core import clock, crypto, trace
 from pilvi.core.bus.interface import Bus
-from pilvi.core.context import ANONYMOUS, REQUEST_ID, Call
+from pilvi.core.context import REQUEST_ID, Call
 from pilvi.core.crypto import new_id
 from pilvi.core.db.session import Database
 from pilvi.core.errors import Failure, Forbidden, Invalid, NotAllowed, NotFound, TooLarge, Unauthenticated
 from pilvi.core.http import faults, limits
 from pilvi.core.http.auth import Authenticator
-from pilvi.core.http.routes import ANYONE, Route, Routes, choose
+from pilvi.core.http.routes import ANYONE, Route, Routes, choose, offered
 from pilvi.core.policy import Rules
 from pilvi.core.resource import Answer
 from pilvi.core.service import Service
@@ -36,7 +36,8 @@ LOG = structlog.get_logger()
 
 @dataclass(slots=True)
 class Request:
-    """What a client sent. `path` is below the service's mount point; `base` is the address of that mount point as the client wrote it."""
+    """What a client sent. `path` is below the service's mount point, percent-encoded as it came; `base` is the address of that mount point
+    as the client wrote it."""
     method: str
     path: str
     query_string: str = ""
@@ -49,7 +50,7 @@ class Request:
     @property
     def query(self) -> list[tuple[str, str]]:
         """The query's pairs in order, repeated names included."""
-        return parse_qsl(self.query_string, keep_blank_values=True, max_num_fields=500)
+        return parse_qsl(self.query_string, keep_blank_values=True)
 
     def one(self, name: str) -> str | None:
         """The last value of a query parameter."""
@@ -78,7 +79,7 @@ class Application:
     def __init__(self, service: Service, *, database: Database, bus: Bus | None = None, config: Any = None, region: str = "RegionOne",
                  policy_file: Path | None = None, grant_key: bytes = b"", identity_url: str = "") -> None:
         self.service, self.database, self.bus, self.region, self.grant_key = service, database, bus, region, grant_key
-        self.config = config if config is not None else (service.config() if service.config else None)
+        self.config: Any = config if config is not None else (service.config() if service.config else None)
         self.identity_url = identity_url
         self.policy = Rules({**service.rules, **{n: r for res in service.resources for n, r in res.rules(service.name).items()}},
                             policy_file)
@@ -129,9 +130,9 @@ class Application:
         path = self._without_project(request.path)
         try: found: Any = self.routes.find(path)
         except NotFound as failure: found = failure
-        candidates = [] if isinstance(found, NotFound) else found[0].routes.get(request.method, [])
+        candidates = [] if isinstance(found, NotFound) else offered(found[0], request.method)
         open_to_all = bool(candidates) and all(entry.policy == ANYONE for entry in candidates)
-        if len(request.query_string) > limits.QUERY_BYTES: raise TooLarge(reason="the query string is too long")
+        _check_target(request)
         if self.service.microversions: call.version = self.service.microversions.negotiate(request.headers)
         if not open_to_all:
             if candidates and candidates[0].story and call.trace is None: self._begin_story(call, request, candidates[0].story)
@@ -143,7 +144,7 @@ class Application:
         self._check_project(call, request)
         entry = choose(found[0], request.method, call.version)
         if entry.policy and not call.allowed(entry.policy): raise Forbidden(action=entry.policy)
-        return entry, dict(zip(self.routes.names(entry), map(unquote, found[1]), strict=True))
+        return entry, dict(zip(self.routes.names(entry), found[1], strict=True))
 
     def _begin_story(self, call: Call, request: Request, steps: dict[str, str]) -> None:
         call.trace = trace.Trace(steps=steps)
@@ -241,6 +242,14 @@ class Application:
         self.threads.shutdown(wait=True, cancel_futures=True)
 
 
+def _check_target(request: Request) -> None:
+    """Raises for a path or query that nothing below should meet: PostgreSQL takes no NUL in a text."""
+    if len(request.query_string) > limits.QUERY_BYTES or request.query_string.count("&") >= limits.QUERY_FIELDS:
+        raise TooLarge(reason="the query string is too long")
+    if "%00" in request.path or "\0" in request.path: raise NotFound()
+    if "%00" in request.query_string or "\0" in request.query_string: raise Invalid(reason="a query may hold no NUL character")
+
+
 class _Unexpected(Failure):
     """The server met an unexpected error; the log has more under the request id."""
 
@@ -266,9 +275,8 @@ def from_scope(scope: Mapping[str, Any]) -> Request:
     scheme = headers.get("x-forwarded-proto", scope.get("scheme", "http")).replace("ws", "http")
     host = headers.get("x-forwarded-host", headers.get("host", "localhost"))
     mount = scope.get("root_path", "")
-    path = scope["path"].removeprefix(mount) if mount else scope["path"]
     raw = scope.get("raw_path")
-    if raw and b"%2F" in raw.upper(): path = raw.decode("latin-1").removeprefix(mount)
+    path = (raw.decode("latin-1") if raw else quote(scope["path"])).removeprefix(mount)
     return Request(scope.get("method", "GET"), path, scope.get("query_string", b"").decode("latin-1"), headers,
                    base=f"{scheme}://{host}{headers.get('x-forwarded-prefix', '')}{mount}", client=(scope.get("client") or ("",))[0])
 

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from queue import Empty, LifoQueue
+from queue import Empty, Full, LifoQueue
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -96,7 +96,7 @@ def failure_of(service: str, reply: Reply) -> Failure:
 
 
 class Socket:
-    """A service at an address, over a small pool of kept connections. A connection that the other end closed while idle is replaced once."""
+    """A service at an address, over a small pool of kept connections. One that the other end has closed meanwhile is replaced."""
     name = "http"
 
     def __init__(self, url: str, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
@@ -107,14 +107,14 @@ class Socket:
 
     def send(self, message: Message) -> Reply:
         """Raises Unavailable."""
-        for again in (True, False):
+        for fresh in (False, True):
             try:
-                with self._connection() as connection:
+                with self._connection(fresh) as connection:
                     connection.request(message.method, self.prefix + message.path, message.body, message.headers)
                     answer = connection.getresponse()
                     return Reply(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
             except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError) as failure:
-                if not again: raise errors.Unavailable(reason=f"{self.host}:{self.port} closed the connection") from failure
+                if fresh: raise errors.Unavailable(reason=f"{self.host}:{self.port} closed the connection") from failure
             except (OSError, http.client.HTTPException) as failure:
                 raise errors.Unavailable(reason=f"{self.host}:{self.port} cannot be reached ({failure})") from failure
         raise AssertionError
@@ -133,9 +133,9 @@ class Socket:
             connection.close()
 
     @contextmanager
-    def _connection(self) -> Iterator[http.client.HTTPConnection]:
-        try: connection = self.idle.get_nowait()
-        except Empty:
+    def _connection(self, fresh: bool) -> Iterator[http.client.HTTPConnection]:
+        connection = None if fresh else self._kept()
+        if connection is None:
             connection = http.client.HTTPConnection(self.host, self.port, timeout=self.timeout_seconds)
             connection.connect()
             connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -144,4 +144,8 @@ class Socket:
             connection.close()
             raise
         try: self.idle.put_nowait(connection)
-        except Exception: connection.close()
+        except Full: connection.close()
+
+    def _kept(self) -> http.client.HTTPConnection | None:
+        try: return self.idle.get_nowait()
+        except Empty: return None

@@ -2,6 +2,7 @@
 BODY_BYTES = 1_048_576
 """Of a JSON body; object and image bytes stream and are bounded by quota."""
 QUERY_BYTES = 16_384
+QUERY_FIELDS = 500
 JSON_DEPTH = 64
 """Deeper nesting is refused before anything walks it."""
 HANDLER_THREADS = 8

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote
 
 from pilvi.core.errors import NotAllowed, NotFound
 from pilvi.core.wire import version
@@ -20,8 +21,9 @@ class Route:
     """One path and method, with who may call it. The function gets `(call, **path parameters)` and returns a body or a Response.
 
     `policy` is a rule's name, checked before the function runs; ANYONE: no token needed; None: the function checks, with its target.
-    `transaction`: "read", "write" or None, what the function finds in `call.db`. `body`: JSON Schema of the request's body, or a function of
-    the microversion that gives it. `stream`: an async function `(call, receive, send, **parameters)` for bodies that do not fit in memory.
+    `transaction`: "read", "write" or None, what the function finds in `call.db`. `body`: JSON Schema of the request's body, or a function
+    of the microversion that gives it. `stream`: an async function `(call, receive, send, **parameters)` for bodies that do not fit in
+    memory.
     `story`: names that acts of this request have in a trace that begins with it.
     """
     path: str
@@ -74,8 +76,8 @@ class Routes:
         node.routes.setdefault(entry.method, []).append(entry)
 
     def find(self, path: str) -> tuple[Node, list[str]]:
-        """The node of a path and its parameters' values. Raises NotFound."""
-        segments = path.strip("/").split("/") if path.strip("/") else []
+        """The node of a path (percent-encoded, as it came) and its parameters' values. Raises NotFound."""
+        segments = [unquote(segment) for segment in path.strip("/").split("/")] if path.strip("/") else []
         found = self._walk(self.root, segments, 0)
         if found is None: raise NotFound()
         return found
@@ -96,9 +98,14 @@ class Routes:
         return [s[1:-1].removesuffix(":path") for s in entry.path.split("/") if s.startswith("{")]
 
 
+def offered(node: Node, method: str) -> list[Route]:
+    """The routes of a method at any microversion; HEAD is a GET whose body stays behind."""
+    return node.routes.get(method) or (node.routes.get("GET", []) if method == "HEAD" else [])
+
+
 def choose(node: Node, method: str, version: tuple[int, int]) -> Route:
     """The route of a method at a microversion. Raises NotAllowed (the method), NotFound (not at this microversion)."""
-    candidates = node.routes.get(method) or (node.routes.get("GET") if method == "HEAD" else None)
+    candidates = offered(node, method)
     if not candidates: raise NotAllowed(method=method, allow=", ".join(sorted(node.routes)))
     for entry in candidates:
         if (entry.since is None or version >= entry.since) and (entry.until is None or version <= entry.until): return entry

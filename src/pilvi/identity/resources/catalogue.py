@@ -7,13 +7,13 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import delete, select
-from sqlalchemy.orm import Mapped, Session
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pilvi.core.context import Call
 from pilvi.core.db.types import Json
 from pilvi.core.dialect import KEYSTONE
 from pilvi.core.resource import Resource
-from pilvi.core.wire import OPTIONAL, REQUIRED, Base, HexIdentified, boolean, field, mapped_column, one_of, text
+from pilvi.core.wire import OPTIONAL, REQUIRED, Base, HexIdentified, boolean, field, one_of, text
 from pilvi.identity import errors
 
 

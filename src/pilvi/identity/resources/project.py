@@ -7,14 +7,14 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import delete, or_, select
-from sqlalchemy.orm import Mapped
+from sqlalchemy.orm import Mapped, mapped_column
 
 from pilvi.core.context import Call
 from pilvi.core.db.types import Json
 from pilvi.core.dialect import KEYSTONE
 from pilvi.core.http import auth
 from pilvi.core.resource import Resource
-from pilvi.core.wire import OPTIONAL, REQUIRED, Base, HexIdentified, boolean, field, list_of, mapped_column, text
+from pilvi.core.wire import OPTIONAL, REQUIRED, Base, HexIdentified, boolean, field, list_of, text
 from pilvi.identity import errors
 from pilvi.identity.resources.assignment import Assignment
 from pilvi.identity.resources.domain import Domain, add_extras

@@ -7,14 +7,14 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import delete, select
-from sqlalchemy.orm import Mapped, Session
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pilvi.core.context import Call
 from pilvi.core.db.types import Json
 from pilvi.core.dialect import KEYSTONE
 from pilvi.core.http import auth
 from pilvi.core.resource import Resource
-from pilvi.core.wire import OPTIONAL, REQUIRED, Base, HexIdentified, field, mapped_column, text
+from pilvi.core.wire import OPTIONAL, REQUIRED, Base, HexIdentified, field, text
 from pilvi.identity import errors
 from pilvi.identity.resources.assignment import Assignment
 from pilvi.identity.resources.domain import add_extras

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import delete, select
-from sqlalchemy.orm import Mapped
+from sqlalchemy.orm import Mapped, mapped_column
 
 from pilvi.core import clock
 from pilvi.core.context import Call
@@ -17,7 +17,7 @@ from pilvi.core.dialect import KEYSTONE
 from pilvi.core.http import auth
 from pilvi.core.http.routes import ANYONE, Route
 from pilvi.core.resource import Resource
-from pilvi.core.wire import OPTIONAL, REQUIRED, Base, HexIdentified, boolean, field, instant, mapped_column, text
+from pilvi.core.wire import OPTIONAL, REQUIRED, Base, HexIdentified, boolean, field, instant, text
 from pilvi.identity import errors
 from pilvi.identity.resources.assignment import Assignment
 from pilvi.identity.resources.domain import Domain, add_extras

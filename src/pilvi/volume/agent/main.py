@@ -34,9 +34,9 @@ class TokenSource(Protocol):
 
 
 class VolumeAgent:
-    """Serves the hosts of `drivers` ({host: its store}) until `stop`."""
+    """Serves hosts, each with its store, until `stop`. There is one; many when they are simulated, and then they may share a store."""
 
-    def __init__(self, bus: Bus, drivers: Mapping[str, VolumeDriver], *, locks: Path, tokens: TokenSource) -> None:
+    def __init__(self, bus: Bus, drivers: Mapping[str, VolumeDriver], tokens: TokenSource, *, locks: Path) -> None:
         self.bus, self.drivers, self.tokens = bus, drivers, tokens
         acts = {name: _translated(partial(act, self)) for name, act in ACTS.items()}
         self.runner = Runner(bus, "volume", list(drivers), {flow: acts for flow in FLOWS}, locks)
@@ -44,7 +44,7 @@ class VolumeAgent:
 
     def start(self) -> None:
         """Removes what interrupted work has left, reports, and works from now on."""
-        for driver in self.drivers.values(): driver.clean()
+        for driver in self._stores(): driver.clean()
         self.runner.start()
         self.loop.start()
 
@@ -53,11 +53,15 @@ class VolumeAgent:
         self.loop.stop()
         self.runner.stop()
 
+    def _stores(self) -> list[VolumeDriver]:
+        return list({id(driver): driver for driver in self.drivers.values()}.values())
+
     def report(self) -> None:
-        """Tells the conductor what each host has left."""
-        for host, driver in self.drivers.items():
-            left = driver.statistics()
-            args = {"host": host, "backend": driver.name, "total_mib": left.total_mib, "free_mib": left.free_mib, "reserve_mib": left.reserve_mib}
+        """Tells the conductor what the hosts have left."""
+        for driver in self._stores():
+            left, hosts = driver.statistics(), [host for host, own in self.drivers.items() if own is driver]
+            args = {"hosts": hosts, "backend": driver.name, "total_mib": left.total_mib, "free_mib": left.free_mib,
+                    "reserve_mib": left.reserve_mib}
             try: self.bus.call("volume.conductor", "capacity", args, deadline_seconds=CALL_SECONDS)
             except Failure as failure: LOG.info("control is away", reason=failure.message)
 
@@ -71,12 +75,13 @@ def make_volume(agent: VolumeAgent, errand: Errand) -> dict[str, Any]:
     driver, facts, id = agent.drivers[errand.host], errand.facts, errand.subject_id
     if facts.get("source_id"):
         with agent.runner.lock(facts["source_id"]): driver.clone(id, facts["size"], facts["source_id"], facts.get("snapshot_id"))
-    elif facts.get("image_id") and driver.holds_bytes: _make_from_image(agent, errand, driver)
+    elif facts.get("image_id") and driver.holds_bytes: _make_from_image(agent, errand)
     else: driver.create(id, facts["size"])
     return {"connection": driver.connection(id)}
 
 
-def _make_from_image(agent: VolumeAgent, errand: Errand, driver: VolumeDriver) -> None:
+def _make_from_image(agent: VolumeAgent, errand: Errand) -> None:
+    driver = agent.drivers[errand.host]
     if errand.subject_id in driver.volumes(): return
     left, size = driver.statistics(), errand.facts["size"]
     free_mib = max(0, left.free_mib - left.reserve_mib)

@@ -1,8 +1,8 @@
 """Volumes as qcow2 files in a folder, opened by QEMU itself. Only guests of the same host can use them.
 
-A file is made beside its name and renamed, so it is whole or absent. Snapshots are qcow2's own (in the same file): instant, and removed with
-it. New volumes are full copies: a chain of backing files would tie their lives together. `qemu-img` is always told the format and runs with
-limits on time, memory and file size.
+A file is made beside its name and renamed, so it is whole or absent. Snapshots are qcow2's own (in the same file): instant, and removed
+with it. New volumes are full copies: a chain of backing files would tie their lives together. `qemu-img` is always told the format
+and runs with limits on time and memory.
 """
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """What volume asks of a store of block devices. Every driver passes tests/contract/test_volume_driver.py.
 
-All methods are synchronous, may be called from several threads (for one volume only one at a time: the agent holds the volume's lock), and may
-be repeated: making what is there already and removing what is absent change nothing. A crash in the middle of one leaves the volume as it was
-before or as it is after, and at most a temporary file that `clean` removes. Names derive from ids, so that a driver needs no database.
+All methods are synchronous, may be called from several threads (for one volume only one at a time: the agent holds the volume's lock), and
+may be repeated: making what is there already and removing what is absent change nothing. A crash in the middle of one leaves the volume as
+it was before or as it is after, and at most a temporary file that `clean` removes. Names derive from ids: a driver needs no database.
 """
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Volumes without bytes: a small file that says how large each would be. Quick, and true after a restart; for simulated clouds and tests."""
+"""Volumes without bytes: a small file says how large each would be. Quick, and true after a restart; for simulated clouds and tests."""
 from __future__ import annotations
 
 import os

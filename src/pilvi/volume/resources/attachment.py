@@ -42,8 +42,8 @@ def create(call: Call) -> dict[str, Any]:
     volume = volume_.RESOURCE.find(call, given["volume_uuid"])
     RESOURCE.permit(call, "create", {"project_id": volume.project_id}, key="")
     if "error" in volume.status:
-        raise errors.InvalidVolume(reason=f"Volume attachments can not be created if the volume is in an error state. The Volume {volume.id} "
-                                          f"currently has a status of: {volume.status} ")
+        raise errors.InvalidVolume(reason=f"Volume attachments can not be created if the volume is in an error state. The Volume "
+                                          f"{volume.id} currently has a status of: {volume.status} ")
     held = reserve(call.db, volume, given.get("instance_uuid"))
     held.attach_mode = "ro" if volume.readonly else given.get("mode") or "null"
     if given.get("connector"): connect(call.db, held, volume, given["connector"])
@@ -54,7 +54,7 @@ def create(call: Call) -> dict[str, Any]:
 def reserve(db: Session, volume: Volume, server_id: str | None) -> Attachment:
     """Reserves an available volume; a server that holds it already may reserve it again (it moves to another host)."""
     if source.being_copied(db, volume.id):
-        raise errors.InvalidVolume(reason=f"Volume {volume.id} is being copied or has a snapshot in the making; try again when that is done.")
+        raise errors.InvalidVolume(reason=f"Volume {volume.id} is being copied or has a snapshot in the making; try again later.")
     try: at_once(db, Volume, volume.id, "reserve")
     except WrongState:
         same = select(Attachment.id).where(Attachment.volume_id == volume.id, Attachment.instance_uuid == server_id)

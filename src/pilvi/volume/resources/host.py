@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import String, func, select
+from sqlalchemy import String, func, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pilvi.core import clock, listing
@@ -18,7 +18,7 @@ from pilvi.core.dialect import CINDER
 from pilvi.core.http.app import Application
 from pilvi.core.http.routes import Route
 from pilvi.core.policy import Rule
-from pilvi.core.resource import PERSONAS
+from pilvi.core.resource import PERSONAS, insert_many
 from pilvi.core.wire import Base
 from pilvi.volume import errors
 from pilvi.volume.resources.tables import Volume
@@ -26,7 +26,7 @@ from pilvi.volume.scheduler.select import Host
 
 SERVICES, SWITCH = "volume_extension:services:index", "volume_extension:services:update"
 POOLS, ZONES = "scheduler_extension:scheduler_stats:get_pools", "volume:availability_zone_list"
-RULES = {SERVICES: Rule(PERSONAS["admin"]), SWITCH: Rule(PERSONAS["admin"]), POOLS: Rule(PERSONAS["admin"]), ZONES: Rule(PERSONAS["anyone"])}
+RULES = {**{rule: Rule(PERSONAS["admin"]) for rule in (SERVICES, SWITCH, POOLS)}, ZONES: Rule(PERSONAS["anyone"])}
 
 
 class VolumeHost(Base):
@@ -44,10 +44,14 @@ class VolumeHost(Base):
 
 
 def report(application: Application, args: dict[str, Any], message: Message) -> None:
-    """{host, backend, total_mib, free_mib, reserve_mib}: an agent lives, and this is what it has."""
+    """{hosts, backend, total_mib, free_mib, reserve_mib}: these hosts live, and this is what each has."""
+    values = {name: args[name] for name in ("backend", "total_mib", "free_mib", "reserve_mib")} | {"reported_at": clock.now()}
     with application.database.write() as db:
-        db.merge(VolumeHost(host=args["host"], backend=args["backend"], total_mib=args["total_mib"], free_mib=args["free_mib"],
-                            reserve_mib=args["reserve_mib"], reported_at=clock.now()))
+        old = set(db.execute(select(VolumeHost.host)).scalars())
+        new = [name for name in args["hosts"] if name not in old]
+        insert_many(db, VolumeHost, [{"host": name, "id": new_id(), "disabled": False} | values for name in new])
+        seen = [{"host": name} | values for name in args["hosts"] if name in old]
+        if seen: db.execute(update(VolumeHost), seen)
 
 
 def known(db: Session, silence_seconds: float) -> list[Host]:
@@ -67,11 +71,11 @@ def list_services(call: Call) -> dict[str, Any]:
     shown: list[dict[str, Any]] = [{"binary": "cinder-scheduler", "host": "control", "zone": config.availability_zone, "status": "enabled",
                                     "state": "up", "updated_at": CINDER.time(now), "disabled_reason": None}]
     for row in call.db.execute(select(VolumeHost).order_by(VolumeHost.host)).scalars():
-        up = now - row.reported_at <= config.host_silence_seconds
+        state = "up" if now - row.reported_at <= config.host_silence_seconds else "down"
         shown.append({"binary": "cinder-volume", "host": f"{row.host}@{row.backend}", "zone": config.availability_zone,
-                      "status": "disabled" if row.disabled else "enabled", "state": "up" if up else "down",
-                      "updated_at": CINDER.time(row.reported_at), "disabled_reason": row.disabled_reason, "replication_status": "disabled",
-                      "active_backend_id": None, "frozen": False} | ({"backend_state": "up" if up else "down"} if call.version >= (3, 49) else {}))
+                      "status": "disabled" if row.disabled else "enabled", "state": state, "updated_at": CINDER.time(row.reported_at),
+                      "disabled_reason": row.disabled_reason, "replication_status": "disabled", "active_backend_id": None, "frozen": False})
+        if call.version >= (3, 49): shown[-1]["backend_state"] = state
     binary, host = call.request.one("binary"), call.request.one("host")
     shown = [one for one in shown if binary in (None, one["binary"]) and host in (None, one["host"], one["host"].partition("@")[0])]
     return {"services": shown}
@@ -82,7 +86,8 @@ def _switch(call: Call, disabled: bool, reason: str | None) -> dict[str, Any]:
     row = call.db.get(VolumeHost, call.body["host"].partition("@")[0])
     if row is None: raise errors.HostNotFound(id=call.body["host"])
     row.disabled, row.disabled_reason = disabled, reason
-    answer = {"host": call.body["host"], "service": call.body.get("binary", ""), "binary": call.body.get("binary", ""), "disabled": disabled,
+    binary = call.body.get("binary", "")
+    answer = {"host": call.body["host"], "service": binary, "binary": binary, "disabled": disabled,
               "status": "disabled" if disabled else "enabled"}
     return answer | ({"disabled_reason": reason} if reason else {})
 

@@ -33,8 +33,9 @@ def take(call: Call, snapshot: Snapshot, values: dict[str, Any]) -> None:
     volume = call.db.execute(select(Volume).where(Volume.id == snapshot.volume_id, Volume.deleted_at.is_(None), *scope)).scalars().first()
     if volume is None: raise errors.VolumeNotFound(id=snapshot.volume_id)
     if call.version >= (3, 66) and values.get("force") is False:
-        raise errors.InvalidInput(reason="Since microversion 3.66 the 'force' flag is invalid for this request. For backward compatibility, "
-                                         "however, when the 'force' flag is passed with a value evaluating to True, it is silently ignored.")
+        raise errors.InvalidInput(reason="Since microversion 3.66 the 'force' flag is invalid for this request. For backward "
+                                         "compatibility, however, when the 'force' flag is passed with a value evaluating to True, it "
+                                         "is silently ignored.")
     if volume.status != "available":
         hint = "; a volume in use has to be detached first" if volume.status == "in-use" else ""
         raise errors.InvalidVolume(reason=f"Volume {volume.id} status must be available, but current status is: {volume.status}{hint}.")

@@ -18,7 +18,7 @@ from pilvi.volume.resources.tables import GIB, Snapshot, Volume
 IMAGE_FACTS = ("checksum", "container_format", "disk_format", "min_disk", "min_ram", "size")
 IMAGE_OWN = {"id", "name", "status", "visibility", "owner", "created_at", "updated_at", "tags", "file", "self", "schema", "protected",
              "os_hidden", "os_hash_algo", "os_hash_value", "virtual_size", "locations", "direct_url", "stores", *IMAGE_FACTS}
-FORMATS = ("raw", "qcow2", "vmdk", "vdi", "vhd", "vhdx", "iso", "ploop")
+FORMATS = ("raw", "qcow2", "iso")
 
 
 def look_up(call: Call, values: dict[str, Any]) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import func, or_, select, true
+from sqlalchemy import or_, select, true
 from sqlalchemy.orm import Session
 
 from pilvi.core.context import Call
@@ -41,7 +41,8 @@ def resolve(call: Call, name_or_id: str) -> VolumeType:
     """The type of that id or name, if the caller may use it. Raises VolumeTypeNotFound, TypeNameNotFound."""
     assert call.db is not None
     scope = [] if call.is_admin else [VolumeType.is_public]
-    found = call.db.execute(select(VolumeType).where(or_(VolumeType.id == name_or_id, VolumeType.name == name_or_id), *scope)).scalars().first()
+    named = or_(VolumeType.id == name_or_id, VolumeType.name == name_or_id)
+    found = call.db.execute(select(VolumeType).where(named, *scope)).scalars().first()
     if found is None: raise errors.TypeNameNotFound(name=name_or_id)
     return found
 
@@ -59,7 +60,7 @@ def refuse_used(call: Call, kind: VolumeType) -> None:
     """Raises DefaultTypeStays, TypeInUse."""
     assert call.db is not None
     if kind.name == DEFAULT: raise errors.DefaultTypeStays(id=kind.id)
-    if call.db.execute(select(func.count()).where(Volume.type_id == kind.id, Volume.deleted_at.is_(None))).scalar(): raise errors.TypeInUse()
+    if call.db.execute(select(Volume.id).where(Volume.type_id == kind.id, Volume.deleted_at.is_(None))).first(): raise errors.TypeInUse()
 
 
 def add_public(call: Call, rows: list[Any], bodies: list[dict[str, Any]]) -> None:

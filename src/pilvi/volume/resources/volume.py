@@ -39,7 +39,7 @@ def named_project(call: Call) -> str | None:
 
 
 def visible(call: Call) -> Any:
-    """A user sees its project's volumes; an agent those that its grant names, and those it made itself in a project that the grant names."""
+    """A user sees its project's volumes; an agent those that its grant names, and those it made in a project that the grant names."""
     made = and_(Volume.user_id == call.user_id, Volume.project_id.in_(call.grant.get("project", [])))
     return or_(Volume.project_id == call.project_id, Volume.id.in_(call.grant.get("volume", [])), made)
 
@@ -76,8 +76,8 @@ def fill_in(call: Call, volume: Volume, values: dict[str, Any]) -> None:
     quota.check_size(call, volume.project_id, volume.size)
     quota.check(call, volume.project_id, volumes=1, gigabytes=volume.size)
     call.application.state["worker"].begin(call.db, "create", volume.id, {
-        "size": volume.size, "only_host": only_host or values.get("wanted_host"), "image_id": volume.image_id, "snapshot_id": volume.snapshot_id,
-        "source_id": source_id})
+        "size": volume.size, "only_host": only_host or values.get("wanted_host"), "image_id": volume.image_id,
+        "snapshot_id": volume.snapshot_id, "source_id": source_id})
 
 
 def _take_source(call: Call, volume: Volume, image_facts: dict[str, Any] | None) -> tuple[str | None, str | None]:
@@ -114,8 +114,8 @@ def begin_removal(call: Call, volume: Volume, *, cascade: bool, force: bool) -> 
     db, worker = call.db, call.application.state["worker"]
     held = db.execute(select(Attachment.id).where(Attachment.volume_id == volume.id)).first() is not None
     snapshots = db.execute(select(Snapshot).where(Snapshot.volume_id == volume.id, Snapshot.deleted_at.is_(None))).scalars().all()
-    if (snapshots and not cascade) or (held and not force) or (not force and source.being_copied(db, volume.id)): raise _not_deletable(force)
-    if held and volume.status == "in-use": raise _not_deletable(force)
+    if (snapshots and not cascade) or (held and volume.status == "in-use"): raise _not_deletable(force)
+    if not force and (held or source.being_copied(db, volume.id)): raise _not_deletable(force)
     try: VOLUME.begin(db, Volume, volume.id, "force_delete" if force else "delete")
     except WrongState:
         if volume.status == "deleting": return
@@ -238,10 +238,11 @@ RESOURCE = Resource(
     Volume, "volume", "/v3/volumes", CINDER, verbs=("show", "create", "update", "delete"), missing=errors.VolumeNotFound,
     alive=lambda call: Volume.deleted_at.is_(None), default_sort=[("created_at", True)],
     visible=visible,
-    policy={"list": "role:admin or role:service or role:reader", "show": "role:admin or role:service or role:reader", "create": "role:admin or role:service or role:member", "update": "member",
-            "delete": "member"},
+    policy={"list": "role:admin or role:service or role:reader", "show": "role:admin or role:service or role:reader",
+            "create": "role:admin or role:service or role:member", "update": "member", "delete": "member"},
     filters={"metadata": by_metadata, "project_id": by_project, "tenant_id": by_project,
              "created_at": by_instant(Volume.__table__.c.created_at), "updated_at": by_instant(Volume.__table__.c.updated_at)},
+    beside={"OS-SCH-HNT:scheduler_hints": {"type": ["object", "null"]}},
     before=prepare, on_create=fill_in, on_update=replace_metadata, on_delete=remove, on_render=add_views)
 ROUTES = [
     Route("/v3/volumes", "GET", lambda call: list_volumes(call, brief=True), None, transaction="read"),

@@ -36,7 +36,8 @@ def extend(call: Call, volume: Volume, given: Any) -> None:
     assert call.db is not None and call.application is not None
     size = int(given["new_size"])
     if size <= volume.size:
-        raise errors.InvalidInput(reason=f"New size for extend must be greater than current size. (current: {volume.size}, extended: {size}).")
+        raise errors.InvalidInput(reason=f"New size for extend must be greater than current size. (current: {volume.size}, "
+                                         f"extended: {size}).")
     if source.being_copied(call.db, volume.id): raise errors.InvalidVolume(reason=f"Volume {volume.id} is being copied.")
     quotas.check_size(call, volume.project_id, size)
     quotas.check(call, volume.project_id, gigabytes=size - volume.size)
