@@ -100,6 +100,16 @@ def test_a_deleted_one_gives_its_address_back(world: World, place: dict[str, Any
     assert world.ask("admin@p0", "GET", "/ports?device_owner=network:floatingip")[1]["ports"] == []
 
 
+def test_an_external_network_goes_with_idle_ones_only(world: World, place: dict[str, Any]) -> None:
+    other = world.make("network", "admin@p0", router__external=True)
+    world.make("subnet", "admin@p0", network_id=other["id"], cidr="198.51.100.0/24", ip_version=4)
+    idle = world.make("floatingip", floating_network_id=other["id"])
+    assert world.ask("admin@p0", "DELETE", f"/networks/{other['id']}")[0] == 204
+    assert world.ask("member@p1", "GET", f"/floatingips/{idle['id']}")[0] == 404
+    world.make("floatingip", floating_network_id=place["outside"], port_id=place["ports"][0])
+    assert kind(world.ask("admin@p0", "DELETE", f"/networks/{place['outside']}")) == (409, "NetworkInUse")
+
+
 def test_they_are_found_by_port_address_and_router(world: World, place: dict[str, Any]) -> None:
     made = world.make("floatingip", floating_network_id=place["outside"], port_id=place["ports"][0])
     world.make("floatingip", floating_network_id=place["outside"])

@@ -120,11 +120,14 @@ def check_no_gateways(db: Session, network: Network) -> None:
 
 
 def remove(call: Call, network: Network) -> None:
-    """Its subnets and its own port go with it; others' ports keep it."""
+    """Its subnets, its own port and floating IPs that lead nowhere go with it; others' ports keep it."""
     assert call.db is not None
     check_revision(call, network)
     refuse_agents(call, "delete_network")
     db = call.db
+    idle = list(db.query(FloatingIp).where(FloatingIp.floating_network_id == network.id, FloatingIp.port_id.is_(None)))
+    service_port.remove(db, [floating.floating_port_id for floating in idle])
+    for floating in idle: db.delete(floating)
     ports = list(db.execute(select(Port.id, Port.device_owner).where(Port.network_id == network.id)))
     if used := [port.id for port in ports if port.device_owner != service_port.METADATA]:
         raise errors.NetworkInUse(net_id=network.id, ports=", ".join(used[:IN_THE_WAY]))
