@@ -85,9 +85,9 @@ class Token:
 
 
 class World:
-    def __init__(self, folder: Path, driver: Any = None, config: Config | None = None) -> None:
+    def __init__(self, folder: Path, driver: Any = None, config: Config | None = None, url: str = "") -> None:
         self.folder = folder
-        self.database = Database(f"sqlite:///{folder}/volume.sqlite")
+        self.database = Database(url or f"sqlite:///{folder}/volume.sqlite")
         tables = [r.table.__table__ for r in SERVICE.resources] + [t.__table__ for t in SERVICE.tables]
         migrate(self.database, "volume", tables)  # type: ignore[arg-type]
         self.bus = MemoryBus()
