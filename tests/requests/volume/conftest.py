@@ -20,7 +20,7 @@ from pilvi.core.db.session import Database
 from pilvi.core.errors import Unauthenticated
 from pilvi.core.http import auth, client
 from pilvi.core.http.app import Application, Request
-from pilvi.core.http.client import Message, Reply
+from pilvi.core.http.client import Message, Reply, Socket
 from pilvi.core.http.inprocess import InProcess
 from pilvi.volume.agent.main import VolumeAgent
 from pilvi.volume.config import Config
@@ -44,11 +44,11 @@ def validate(token: str, story: Any) -> Identity:
     return Identity(**{name: getattr(CALLERS[token], name) for name in ("user_id", "project_id", "roles")}, expires_at=clock.now() + 3600)
 
 
-class Images:
+class Images(Socket):
     """The image service as others see it: facts and bytes by id. `damage` is what happens to the bytes on the way."""
-    name = "fake"
 
     def __init__(self) -> None:
+        super().__init__("http://127.0.0.1:9")
         self.images: dict[str, tuple[dict[str, Any], bytes]] = {}
         self.damage: Callable[[bytes], bytes] = lambda data: data
         self.asked: list[dict[str, str]] = []
@@ -68,14 +68,15 @@ class Images:
     @contextmanager
     def stream(self, message: Message) -> Iterator[tuple[Reply, Callable[[int], bytes]]]:
         self.asked.append(message.headers)
-        data = bytearray(self.damage(self.images[message.path.split("/")[3]][1]))
+        whole = self.images[message.path.split("/")[3]][1]
+        data = bytearray(self.damage(whole))
 
         def read(most: int) -> bytes:
             piece = bytes(data[:most])
             del data[:most]
             return piece
 
-        yield Reply(200, {}, b""), read
+        yield Reply(200, {"content-length": str(len(whole))}, b""), read
 
 
 class Token:
@@ -95,13 +96,14 @@ class World:
         self.images = Images()
         auth.validate_with(validate)
         client.connect("volume", InProcess(self.app, "http://cloud/block-storage"))
-        client.connect("image", self.images)  # type: ignore[arg-type]
+        client.connect("image", self.images)
         for target, handlers in SERVICE.handlers.items():
             self.bus.serve(target, {name: partial(handler, self.app) for name, handler in handlers.items()})
         assert SERVICE.start is not None
         SERVICE.start(self.app)
         self.driver = driver or Simulated(folder / "store")
         self.agent = VolumeAgent(self.bus, {HOST: self.driver}, Token(), locks=folder / "locks")
+        self.agent.patience_seconds = 0.5
         self.agent.report()
         self.agent.start()
 

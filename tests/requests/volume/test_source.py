@@ -65,6 +65,14 @@ def test_an_image_damaged_on_the_way(cloud: Any, damage: Callable[[bytes], bytes
     cloud.until(id, None)
 
 
+def test_an_image_service_that_breaks_off_is_asked_again(cloud: Any) -> None:
+    cloud.images.add(IMAGE, b"a" * MIB)
+    left = ["broken", "broken"]
+    cloud.images.damage = lambda data: data[:100] if left and left.pop() else data
+    cloud.agent.patience_seconds = 30.0
+    assert starts_with(cloud, cloud.make(imageRef=IMAGE), "a") and len(cloud.images.asked) == 3
+
+
 def test_an_image_that_names_a_file_of_the_host(cloud: Any, tmp_path: Path) -> None:
     secret, trap = tmp_path / "secret", tmp_path / "trap"
     secret.write_bytes(b"s" * MIB)

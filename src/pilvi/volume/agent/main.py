@@ -4,6 +4,7 @@ It has no database. Acts are repeatable; all acts on one volume run one after th
 """
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -11,10 +12,11 @@ from typing import Any, Protocol
 
 import structlog
 
+from pilvi.core import clock
 from pilvi.core.bus.interface import Bus
 from pilvi.core.context import Call
 from pilvi.core.errand import Errand, Runner
-from pilvi.core.errors import Failure, Unauthenticated
+from pilvi.core.errors import Failure, Unauthenticated, Unavailable
 from pilvi.core.reconcile import Repeat
 from pilvi.volume import errors
 from pilvi.volume.agent import image
@@ -23,6 +25,9 @@ from pilvi.volume.drivers.interface import StoreFailure, VolumeAbsent, VolumeDri
 LOG = structlog.get_logger()
 REPORT_SECONDS = 15.0
 CALL_SECONDS = 30.0
+PATIENCE_SECONDS = 120.0
+"""How long an image service that is away (or restarts in the middle of an image) is asked again."""
+PAUSE_SECONDS = 1.0
 
 
 class TokenSource(Protocol):
@@ -38,6 +43,7 @@ class VolumeAgent:
 
     def __init__(self, bus: Bus, drivers: Mapping[str, VolumeDriver], tokens: TokenSource, *, locks: Path) -> None:
         self.bus, self.drivers, self.tokens = bus, drivers, tokens
+        self.patience_seconds = PATIENCE_SECONDS
         acts = {name: _translated(partial(act, self)) for name, act in ACTS.items()}
         self.runner = Runner(bus, "volume", list(drivers), {flow: acts for flow in FLOWS}, locks)
         self.loop = Repeat("volume capacity", REPORT_SECONDS, self.report)
@@ -85,14 +91,17 @@ def _make_from_image(agent: VolumeAgent, errand: Errand) -> None:
     if errand.subject_id in driver.volumes(): return
     left, size = driver.statistics(), errand.facts["size"]
     free_mib = max(0, left.free_mib - left.reserve_mib)
-    for again in (True, False):
+    until = clock.monotonic() + agent.patience_seconds
+    while True:
         try:
             with image.fetched(agent.call(errand), errand.facts["image_id"], size, driver.workspace(), free_mib) as (path, form):
                 driver.create_from_file(errand.subject_id, size, path, form)
             return
-        except Unauthenticated:
-            agent.tokens.forget()
-            if not again: raise
+        except (Unauthenticated, Unavailable) as failure:
+            if isinstance(failure, Unauthenticated): agent.tokens.forget()
+            if clock.monotonic() > until: raise
+        time.sleep(PAUSE_SECONDS)
+        errand.still_mine()
 
 
 def remove_volume(agent: VolumeAgent, errand: Errand) -> None:
