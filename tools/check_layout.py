@@ -31,6 +31,10 @@ OUTSIDE = {"subprocess", "socket", "sqlite3", "asyncio", "threading", "multiproc
 """What of the standard library logic may not use."""
 
 
+BACKEND_CALLERS = {"resources", "life", "conductor"}
+"""Where a backend runs beside the API (network), these are given one and name its interface; only the manifest and run/ choose which."""
+
+
 class Rule(NamedTuple):
     """What the files of one kind may import."""
 
@@ -69,6 +73,7 @@ ENTRIES = {"__init__.py": "about", "service.py": "manifest", "config.py": "confi
 """Entries of every service folder. A folder that holds states.py is a thing with a life; any other name is logic."""
 KINDS = {"identity/token": "life", "identity/federation": "life", "image/guest": "tool", "telemetry/collect": "life",
          "orchestration/types": "life", "dashboard/session.py": "life", "dashboard/events.py": "life",
+         "network/topology.py": "life", "network/reconciler.py": "life", "network/extensions.py": "resources",
          "identity/drivers/sql.py": "life", "telemetry/drivers/sql.py": "life"}
 """Entries whose name does not tell: what they are instead. The sql drivers are the ones whose backend is the service's own database."""
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -142,6 +147,7 @@ def check_import(package: Path, path: str, target: str) -> str | None:
                 "errors": target == "core/errors.py", "database": target.startswith("core/db")}
         return None if fits[allowed.core] else f"{kind} may import of core: {allowed.core}; not {target}"
     if to == service:
+        if target == f"{service}/drivers/interface.py" and kind in BACKEND_CALLERS: return None
         other = kind_of(package, target)
         return None if other in allowed.own or (other == "about" and service not in DAEMON_SERVICES and not allowed.own) else (
             f"{kind} may not import {other} ({target})")

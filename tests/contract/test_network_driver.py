@@ -27,7 +27,8 @@ from pilvi.network.drivers.interface import (
 
 KINDS = [pytest.param(name, marks=pytest.mark.real if name == "ovn" else ()) for name in sorted(BACKENDS)]
 WAIT_SECONDS = 60
-CIDR, GATEWAY = "198.51.100.0/24", "198.51.100.1"
+# Addresses on the host are this process's own, so that several runs can share a machine (198.18.0.0/15 is for tests, RFC 2544).
+CIDR, GATEWAY, ROUTER, FLOATING = (f"198.19.{os.getpid() % 250}.{end}" for end in ("0/24", "1", "10", "50"))
 
 
 def port(name: str, network: str, number: int, ip: str, **more: object) -> Port:
@@ -53,9 +54,9 @@ TOPOLOGY = Topology(
            port("bare", "blue0000", 4, "10.81.0.14", security_group_ids=[]),
            port("open", "blue0000", 8, "10.81.0.18", port_security=False), METADATA,
            port("ra", "blue0000", 5, "10.81.0.1", device_owner=INTERFACE), port("rc", "green000", 6, "10.82.0.1", device_owner=INTERFACE),
-           port("rx", "outside0", 7, "198.51.100.10", device_owner=GATEWAY_OWNER)],
+           port("rx", "outside0", 7, ROUTER, device_owner=GATEWAY_OWNER)],
     routers=[Router(id="r", name="router")], security_groups=[SecurityGroup(id="g", name="group")],
-    floating_ips=[FloatingIp(id="f", floating_ip_address="198.51.100.50", fixed_ip_address="10.81.0.11", port_id="a", router_id="r")],
+    floating_ips=[FloatingIp(id="f", floating_ip_address=FLOATING, fixed_ip_address="10.81.0.11", port_id="a", router_id="r")],
     rules=[rule("out", direction="egress"), rule("web", protocol="tcp", port_min=80, port_max=89, remote_group_id="g"),
            rule("ping", protocol="icmp"), rule("dns", protocol="udp", port_min=53, port_max=53, remote_cidr="10.82.0.0/24")])
 
@@ -163,7 +164,7 @@ def test_a_packet_is_explained(
 
 
 @pytest.mark.parametrize(("source", "destination", "protocol", "number", "rule_id"), [
-    ("a", "10.81.0.12", "tcp", 80, "web"), ("a", "10.82.0.11", "tcp", 85, "web"), ("c", "198.51.100.50", "icmp", None, "ping"),
+    ("a", "10.81.0.12", "tcp", 80, "web"), ("a", "10.82.0.11", "tcp", 85, "web"), ("c", FLOATING, "icmp", None, "ping"),
     ("c", "10.81.0.12", "udp", 53, "dns"), ("a", "10.81.0.18", "tcp", 9, "out"),
 ])
 def test_a_packet_to_a_guest_that_no_host_serves_does_not_arrive(

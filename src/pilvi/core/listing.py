@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from sqlalchemy import ColumnElement, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Select, and_, literal, or_, select
 
 from pilvi.core.context import Call
 from pilvi.core.errors import Invalid
@@ -126,8 +126,9 @@ def _after(order: list[tuple[Any, bool]], edge: Any) -> ColumnElement[bool]:
         if value is None:
             if descending: continue
             alternatives.append(and_(*equal, column.is_not(None)))
-        elif descending: alternatives.append(and_(*equal, or_(column < value, column.is_(None))))
-        else: alternatives.append(and_(*equal, column > value))
+            continue
+        value = literal(value, column.type)  # bare, True and False could not be compared
+        alternatives.append(and_(*equal, or_(column < value, column.is_(None)) if descending else column > value))
     return or_(*alternatives)
 
 

@@ -27,8 +27,8 @@ def metadata_port(application: Application, args: dict[str, Any], message: Messa
         ids = [fixed["subnet_id"] for fixed in port.fixed_ips]
         subnets = list(db.scalars(select(Subnet).where(Subnet.id.in_(ids))))
     shown = interface.Port(
-        id=port.id, name=port.name, network_id=port.network_id, mac=port.mac_address, device_owner=port.device_owner, device_id=port.device_id,
-        fixed_ips=[interface.FixedIp(fixed["subnet_id"], fixed["ip_address"]) for fixed in port.fixed_ips])
+        id=port.id, name=port.name, network_id=port.network_id, mac=port.mac_address, device_owner=port.device_owner,
+        device_id=port.device_id, fixed_ips=[interface.FixedIp(fixed["subnet_id"], fixed["ip_address"]) for fixed in port.fixed_ips])
     return {"port": msgspec.to_builtins(shown), "subnets": [msgspec.to_builtins(interface.Subnet(
         id=s.id, network_id=s.network_id, cidr=s.cidr, gateway_ip=s.gateway_ip, dhcp=s.enable_dhcp)) for s in subnets]}
 

@@ -1,4 +1,4 @@
-"""What compute asks of a hypervisor. Every driver passes tests/contract/hypervisor_driver.py.
+"""What compute asks of a hypervisor. Every driver passes tests/contract/test_hypervisor_driver.py.
 
 All methods are synchronous, may be called from several threads (for one server only one at a time: the agent holds the server's lock),
 and may be repeated: a second `create` of a running machine and a `destroy` of an absent one change nothing.
@@ -135,7 +135,7 @@ class Hypervisor(Protocol):
         """Counters now: {"cpu_seconds", "memory_mib", "disks": {id: {read_bytes, write_bytes, …}}, "nics": {port_id: {…}}}."""
 
     def watch(self, changed: Callable[[str, str], None]) -> None:
-        """From now on call `changed(server_id, what)` (from any thread) when a machine stops, crashes or resumes by itself."""
+        """From now on call `changed(server_id, power)` (from any thread) when a machine stops, crashes, pauses or resumes by itself."""
 
     def close(self) -> None:
         """Let go of sockets and threads; machines run on."""

@@ -85,7 +85,8 @@ def _situation(application: Application, work: Any, server: Any) -> tuple[Reques
 
 
 def _volume_host(work: Any) -> str | None:
-    return work.facts.get("volume_host")
+    found: str | None = work.facts.get("volume_host")
+    return found
 
 
 def _hosts_of(db: Session, hints: dict[str, Any]) -> dict[str, Any]:

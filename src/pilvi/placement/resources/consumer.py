@@ -2,6 +2,8 @@
 
 A write replaces all that its consumers hold: what they had is given back and what they want is taken, in one transaction behind the gate:
 no resource is promised twice and no half is ever seen.
+
+Source: Placement API, "Allocations"; consumer generations since 1.28.
 """
 from __future__ import annotations
 

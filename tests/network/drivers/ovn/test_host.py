@@ -33,11 +33,13 @@ from pilvi.network.drivers.ovn.host import OvnHost
 
 pytestmark = pytest.mark.real
 
-TAG = "pt%04x" % (os.getpid() & 0xFFFF)
+# Names and addresses on the host are this process's own, so that several runs can share a machine (198.18.0.0/15 is for tests, RFC 2544).
+TAG = f"pt{os.getpid() & 0xFFFF:04x}"
+HERE = os.getpid() % 250
 BLUE, GREEN, OUTSIDE = "b1000000-net", "9e000000-net", "ee000000-net"
-CIDR, GATEWAY, FLOATING = "198.51.100.0/24", "198.51.100.1", "198.51.100.50"
+CIDR, GATEWAY, ROUTER, FLOATING = (f"198.18.{HERE}.{end}" for end in ("0/24", "1", "10", "50"))
 WAIT_SECONDS = 60
-UNDERLAY = ("192.168.177.1", "192.168.177.2")
+UNDERLAY = (f"192.168.{HERE}.1", f"192.168.{HERE}.2")
 
 
 def port(name: str, network: str, number: int, ip: str, host: str = "one", owner: str = "compute:nova", device: str = "") -> Port:
@@ -56,7 +58,7 @@ def topology(*rules: SecurityGroupRule, second_host: str = "one") -> Topology:
                port("p-green", GREEN, 3, "10.72.0.11"),
                port("p-rb", BLUE, 4, "10.71.0.1", owner="network:router_interface", device="r"),
                port("p-rg", GREEN, 5, "10.72.0.1", owner="network:router_interface", device="r"),
-               port("p-rx", OUTSIDE, 6, "198.51.100.10", owner="network:router_gateway", device="r"),
+               port("p-rx", OUTSIDE, 6, ROUTER, owner="network:router_gateway", device="r"),
                port("p-meta", BLUE, 7, "10.71.0.2", owner="network:distributed", device="ovnmeta")],
         routers=[Router(id="r", name="router")],
         floating_ips=[FloatingIp(id="f", floating_ip_address=FLOATING, fixed_ip_address="10.71.0.11", port_id="p-blue", router_id="r")],
@@ -183,13 +185,14 @@ def control(tmp_path_factory: pytest.TempPathFactory, ups: dict[str, bool]) -> I
 
 @pytest.fixture(scope="module")
 def host(control: Ovn, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OvnHost]:
-    before = traces_on_host()
-    host = OvnHost(tmp_path_factory.mktemp("host") / "ovn", host="one", external_cidr=CIDR, external_gateway=GATEWAY, tag=TAG)
+    directory = tmp_path_factory.mktemp("host")
+    before = traces_on_host(directory)
+    host = OvnHost(directory / "ovn", host="one", external_cidr=CIDR, external_gateway=GATEWAY, tag=TAG)
     host.start(control.facts())
     eventually(lambda: not succeeded_binding(control), "the host joins")
     yield host
     host.stop()
-    assert traces_on_host() == before
+    assert traces_on_host(directory) == before
     assert not host.directory.exists()
 
 
@@ -197,13 +200,13 @@ def succeeded_binding(control: Ovn) -> bool:
     return "one" not in control._sb.chassis()
 
 
-def traces_on_host() -> dict[str, str]:
-    """What a host must look like again when its network was stopped."""
-    return {
-        "links": "\n".join(sorted(link["ifname"] for link in json.decode(command("ip", "-j", "link")))),
-        "namespaces": command("ip", "netns", "list"), "tables": command("nft", "list", "ruleset"),
-        "addresses": command("ip", "-br", "-4", "address"),
-        "forwarding": Path("/proc/sys/net/ipv4/ip_forward").read_text()}
+def traces_on_host(directory: Path) -> set[str]:
+    """What of ours there is on the host: links, namespaces, nft tables and addresses, and processes of that directory."""
+    links = [line.split(": ")[1] for line in command("ip", "-o", "link").splitlines()]
+    others = [command("ip", "netns", "list"), command("nft", "list", "tables"), command("ip", "-o", "address")]
+    ours = {line for text in others for line in text.splitlines() if TAG in line or f"198.18.{HERE}." in line or f"198.19.{HERE}." in line}
+    processes = {line for line in command("ps", "-axww", "-o", "args").splitlines() if str(directory) in line}
+    return {name for name in links if TAG in name} | ours | processes
 
 
 @pytest.fixture(scope="module")
@@ -265,7 +268,7 @@ def test_the_outside_sees_the_floating_ip_or_the_routers_address(control: Ovn, g
         thread.start()
         assert guests["p-blue"].connects(GATEWAY, 8099) and guests["p-green"].connects(GATEWAY, 8099)
         thread.join(WAIT_SECONDS)
-    assert seen == [FLOATING, "198.51.100.10"]
+    assert seen == [FLOATING, ROUTER]
 
 
 def test_a_guest_may_not_send_from_anothers_address(control: Ovn, guests: dict[str, Guest]) -> None:
@@ -333,7 +336,7 @@ def test_killed_databases_come_back_with_what_they_held(control: Ovn, ups: dict[
     control.apply(topology(PING))
     kill(control.directory, "nb")
     kill(control.directory, "sb")
-    eventually(lambda: control.health(), "health tells")
+    eventually(lambda: "nb and sb" in (control.health() or ""), "health tells")
     control.start(status_changed=ups.__setitem__)
     eventually(lambda: control.health() is None, "repaired")
     assert control.apply(topology(PING)) == []
@@ -406,7 +409,7 @@ def test_a_new_control_process_adopts_what_runs(control: Ovn, host: OvnHost, gue
 def test_a_second_host_joins_and_carries_the_same_network(tmp_path: Path) -> None:
     """Two hosts with a wire between them, mutual TLS to the southbound and geneve on the wire. The second host is a namespace."""
     second, tag = f"{TAG}h2", f"{TAG}x"[:8]
-    before = traces_on_host()
+    before = traces_on_host(tmp_path)
     command("ip", "netns", "add", second)
     command("ip", "link", "add", f"{TAG}w1", "type", "veth", "peer", "name", "w2", "netns", second)
     command("ip", "address", "add", f"{UNDERLAY[0]}/24", "dev", f"{TAG}w1")
@@ -416,7 +419,7 @@ def test_a_second_host_joins_and_carries_the_same_network(tmp_path: Path) -> Non
     command("ip", "netns", "exec", second, "ethtool", "-K", "w2", "tx", "off")
     control = Ovn(tmp_path / "control", cloud_id="pair", listen=f"{UNDERLAY[0]}:16642")
     # Another external network than that of the first cloud, whose host is this machine too.
-    cidr, gateway = CIDR.replace("198.51.100", "203.0.113"), GATEWAY.replace("198.51.100", "203.0.113")
+    cidr, gateway = CIDR.replace("198.18", "198.19"), GATEWAY.replace("198.18", "198.19")
     one = OvnHost(tmp_path / "one", host="one", external_cidr=cidr, external_gateway=gateway, tag=tag, tunnel_ip=UNDERLAY[0])
     guests: list[Guest] = []
     try:
@@ -425,7 +428,7 @@ def test_a_second_host_joins_and_carries_the_same_network(tmp_path: Path) -> Non
         (tmp_path / "facts.json").write_bytes(json.encode(control.facts()))
         in_second(second, tmp_path, tag, "start(json.loads(pathlib.Path(sys.argv[1], 'facts.json').read_text()))")
         eventually(lambda: set(control._sb.chassis()) == {"one", "two"}, "both joined")
-        desired = json.decode(json.encode(topology(PING, second_host="two")).replace(b"198.51.100", b"203.0.113"), type=Topology)
+        desired = json.decode(json.encode(topology(PING, second_host="two")).replace(b"198.18.", b"198.19."), type=Topology)
         control.apply(desired)
         ports = {port.id: port for port in desired.ports}
         guests.append(Guest(ports["p-blue"], control.binding("one", "p-blue"), "10.71.0.1", prefix=tag))
@@ -446,7 +449,7 @@ def test_a_second_host_joins_and_carries_the_same_network(tmp_path: Path) -> Non
         command("ip", "link", "delete", f"{TAG}w1")
         command("ip", "netns", "delete", second)
     assert [entry["local"] for entry in wire["addr_info"] if entry["family"] == "inet"] == [UNDERLAY[0]]
-    assert traces_on_host() == before
+    assert traces_on_host(tmp_path) == before
 
 
 def in_second(namespace: str, directory: Path, tag: str, call: str) -> None:

@@ -42,13 +42,11 @@ class Definition(Struct, frozen=True, kw_only=True):
 
 def define(machine: Machine, uid: int | None, known: Definition | None) -> Definition:
     """The definition of a machine; what was `known` of it before keeps its slots."""
-    disk_slots: dict[str, int] = {}
-    for disk in machine.disks:
-        disk_slots[disk.id] = _disk_slot(disk, disk_slots, known.disk_slots if known else {})
-    nic_slots: dict[str, int] = {}
-    for nic in machine.nics:
-        nic_slots[nic.port_id] = _free(NIC_SLOTS, nic_slots, (known.nic_slots if known else {}).get(nic.port_id), "network cards")
-    return Definition(machine=machine, uid=uid, disk_slots=disk_slots, nic_slots=nic_slots)
+    disks = {disk.id: _slot_by_name(disk.device) for disk in machine.disks}
+    nics: dict[str, int | None] = {nic.port_id: None for nic in machine.nics}
+    return Definition(machine=machine, uid=uid,
+                      disk_slots=_slots(disks, known.disk_slots if known else {}, DISK_SLOTS, "disks"),
+                      nic_slots=_slots(nics, known.nic_slots if known else {}, NIC_SLOTS, "network cards"))
 
 
 def with_disk(definition: Definition, disk: Disk) -> Definition:
@@ -74,19 +72,21 @@ def _but(definition: Definition, disk_id: str) -> list[Disk]:
     return [disk for disk in definition.machine.disks if disk.id != disk_id]
 
 
-def _disk_slot(disk: Disk, taken: dict[str, int], before: dict[str, int]) -> int:
-    wanted = before.get(disk.id)
-    letter = re.fullmatch(r"(?:/dev/)?vd([a-z])", disk.device)
-    if wanted is None and letter and ord(letter[1]) - ord("a") < len(DISK_SLOTS):
-        wanted = DISK_SLOTS[ord(letter[1]) - ord("a")]
-    return _free(DISK_SLOTS, {**before, **taken}, wanted, "disks") if wanted is None else _free(DISK_SLOTS, taken, wanted, "disks")
+def _slot_by_name(device: str) -> int | None:
+    """vda's is the first, vdb's the second: then Linux gives the names that were asked for."""
+    letter = re.fullmatch(r"(?:/dev/)?vd([a-z])", device)
+    number = ord(letter[1]) - ord("a") if letter else len(DISK_SLOTS)
+    return DISK_SLOTS[number] if number < len(DISK_SLOTS) else None
 
 
-def _free(slots: range, taken: dict[str, int], wanted: int | None, what: str) -> int:
-    if wanted is not None and wanted not in taken.values(): return wanted
-    for slot in slots:
-        if slot not in taken.values(): return slot
-    raise HypervisorFailure(f"a machine has room for {len(slots)} {what}")
+def _slots(wanted: dict[str, int | None], before: dict[str, int], all_slots: range, what: str) -> dict[str, int]:
+    found = {key: before[key] for key in wanted if key in before}
+    for key, preferred in wanted.items():
+        if key in found: continue
+        free = [slot for slot in all_slots if slot not in found.values()]
+        if not free: raise HypervisorFailure(f"a machine has room for {len(all_slots)} {what}")
+        found[key] = preferred if preferred in free and preferred is not None else free[0]
+    return found
 
 
 class Home:
@@ -104,11 +104,11 @@ class Home:
         self.config_drive = self.path / "config.iso"
         self.started = self.path / "started"
         self._definition = self.path / "machine.json"
-        if len(os.fsencode(self.socket("serial"))) > _LONGEST_SOCKET_PATH:
-            raise HypervisorFailure(f"the path {directory} is too long for the unix sockets in it")
 
-    def socket(self, kind: str) -> Path:
-        return self.run / kind
+    def socket(self, kind: str, pid: int) -> Path:
+        """Where to connect to: by way of the process's working directory, should the plain path be too long for a socket."""
+        path = self.run / kind
+        return path if len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH else Path(f"/proc/{pid}/cwd/{kind}")
 
     def own_disk(self, slot: int) -> Path:
         return self.path / f"disk{slot}.qcow2"

@@ -102,15 +102,16 @@ class Qemu:
 
     def console_socket(self, server_id: str, kind: Literal["vnc", "serial"]) -> str:
         guest = self._known(server_id)
-        if guest.pid() is None: raise HypervisorFailure(f"machine {server_id} does not run")
-        return str(guest.home.socket(kind))
+        pid = guest.pid()
+        if pid is None: raise HypervisorFailure(f"machine {server_id} does not run")
+        return str(guest.home.socket(kind, pid))
 
     def statistics(self, server_id: str) -> dict[str, Any]:
         return self._known(server_id).statistics()
 
     def watch(self, changed: Callable[[str, str], None]) -> None:
         if self._watcher is not None: raise HypervisorFailure("this driver is watched already")
-        self._watcher = Watcher(self._all, changed)
+        self._watcher = Watcher(self._all, lambda: process.find(self._directory), changed)
         for guest in self._all(): self._watcher.notice(guest.home.server_id)
 
     def close(self) -> None:

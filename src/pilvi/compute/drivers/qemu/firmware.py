@@ -21,6 +21,12 @@ def arguments(machine: Machine, home: Home) -> list[str]:
     return found
 
 
+def check(machine: Machine) -> None:
+    """HypervisorFailure when the image asks for firmware that this driver does not have."""
+    wanted = machine.image_properties.get("hw_firmware_type", "bios")
+    if wanted != "bios": raise HypervisorFailure(f"images that boot with {wanted} are not supported, only those with bios")
+
+
 def prepare(machine: Machine, home: Home, uid: int | None) -> None:
     """Copy kernel and ramdisk: QEMU takes them by path only, and the machine must start again when the image is long gone. May be
     repeated.

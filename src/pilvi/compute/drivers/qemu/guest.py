@@ -42,12 +42,12 @@ class Guest:
         if found is None: raise HypervisorFailure(f"no machine {self.home.server_id} on this host")
         return found
 
-    def pid(self) -> int | None:
-        """Its process, if it runs."""
+    def pid(self, running: dict[str, int] | None = None) -> int | None:
+        """Its process, if it runs. `running`: all of this host, where the caller has looked already."""
         if self._child is not None:
             if self._child.poll() is None: return self._child.pid
             self._child = None
-        return process.find(self._directory).get(self.home.server_id)
+        return (process.find(self._directory) if running is None else running).get(self.home.server_id)
 
     def power(self, pid: int | None) -> Power:
         """Its state, given its process. A process that ended without a word crashed, unless the host itself went down meanwhile."""
@@ -65,20 +65,29 @@ class Guest:
             pid = pid or self.pid()
             if pid is None: raise HypervisorFailure(f"machine {self.home.server_id} does not run")
             monitor = Monitor(self._loop, self.home.server_id, lambda: self._noticed(self.home.server_id))
-            monitor.connect(self.home.socket("qmp"), pid, 10)
+            monitor.connect(self.home.socket("qmp", pid), pid, 10)
             self._monitor = monitor
             return monitor
 
     # Starting and ending
 
     def define(self, wanted: Machine, choose_uid: Callable[[], int | None]) -> None:
-        """Remember the definition, unless it runs: then it stays as it is. A stopped machine that gets a new one keeps its disks."""
+        """Remember the definition, unless it runs: then it stays as it is. A stopped machine keeps the disks that are in both."""
+        firmware.check(wanted)
         for nic in wanted.nics: nics.wired(nic)
         known = self.home.load()
         if known is not None and self.power(self.pid()) in ("running", "paused"): return
+        if known is not None: self._drop(known, wanted)
         self.home.save(definition.define(wanted, known.uid if known else choose_uid(), known))
-        for nic in known.machine.nics if known else ():
+
+    def _drop(self, known: Definition, wanted: Machine) -> None:
+        """Remove what a new definition has no more, before it is saved: a later disk in the same slot must not find the old one's file."""
+        images = {disk.id: disk.image_path for disk in wanted.disks}
+        for slot, disk in known.disks():
+            if disk.id not in images or images[disk.id] != disk.image_path: self.home.own_disk(slot).unlink(missing_ok=True)
+        for nic in known.machine.nics:
             if nic.port_id not in {other.port_id for other in wanted.nics}: nics.disconnect(nic)
+        for copy in (self.home.kernel, self.home.ramdisk, self.home.config_drive): copy.unlink(missing_ok=True)
 
     def start(self, accelerator: str) -> None:
         """Start it unless it runs; what is left of an earlier process is removed first."""
@@ -196,6 +205,7 @@ class Guest:
         found = self.definition()
         if disk_id not in found.disk_slots: return
         if self.pid() is not None: disks.unplug(self.monitor(), found.disk_slots[disk_id])
+        self.home.own_disk(found.disk_slots[disk_id]).unlink(missing_ok=True)
         self.home.save(definition.without_disk(found, disk_id))
 
     def attach_nic(self, nic: Nic) -> None:

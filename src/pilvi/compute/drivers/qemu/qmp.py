@@ -41,6 +41,9 @@ class Loop:
 
     def run(self, work: Coroutine[Any, Any, T], seconds: float) -> T:
         """Run it there and wait here."""
+        if not self._thread.is_alive():
+            work.close()
+            raise HypervisorFailure("the driver is closed")
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result(seconds)
@@ -49,9 +52,19 @@ class Loop:
             raise HypervisorFailure(f"QEMU did not answer within {seconds:g} s") from None
 
     def close(self) -> None:
+        """May be repeated."""
+        if self._loop.is_closed(): return
+        self.run(_end_all(), 10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()
+
+
+async def _end_all() -> None:
+    """End what still runs in this loop, lest it be torn apart with it."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others: task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 class Monitor:

@@ -20,8 +20,9 @@ _log = logging.getLogger(__name__)
 class Watcher:
     """A thread that looks at a machine when it was noticed, and at all of them every round."""
 
-    def __init__(self, machines: Callable[[], Iterable[Guest]], changed: Callable[[str, str], None]) -> None:
-        self._machines, self._changed = machines, changed
+    def __init__(self, machines: Callable[[], Iterable[Guest]], running: Callable[[], dict[str, int]],
+                 changed: Callable[[str, str], None]) -> None:
+        self._machines, self._running, self._changed = machines, running, changed
         self._noticed: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._closing = False
         self._thread = threading.Thread(target=self._watch, name="qemu-watch", daemon=True)
@@ -45,23 +46,23 @@ class Watcher:
                 everyone = False
             except queue.Empty:
                 pass
-            guests = {guest.home.server_id: guest for guest in self._machines()} if not self._closing else {}
-            later = {name for name in (guests if everyone else later) if name in guests and not self._settled(guests[name])}
+            if self._closing: return
+            guests, running = {guest.home.server_id: guest for guest in self._machines()}, self._running()
+            later = {name for name in (guests if everyone else later) if name in guests and not self._settled(guests[name], running)}
 
-    def _settled(self, guest: Guest) -> bool:
+    def _settled(self, guest: Guest, running: dict[str, int]) -> bool:
         """Look at one machine; False: a verb is at work on it, look again later."""
         if not guest.lock.acquire(blocking=False): return False
         try:
-            self._settle(guest)
+            self._settle(guest, guest.pid(running))
         except Exception:  # the edge of this thread: one machine's trouble must not end the watch over all others
             _log.exception("machine %s", guest.home.server_id)
         finally:
             guest.lock.release()
         return True
 
-    def _settle(self, guest: Guest) -> None:
+    def _settle(self, guest: Guest, pid: int | None) -> None:
         guest.trim_console_log()
-        pid = guest.pid()
         power = guest.power(pid)
         if power == guest.last: return
         before, guest.last = guest.last, power

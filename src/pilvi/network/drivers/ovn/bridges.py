@@ -20,6 +20,8 @@ SECONDS = 60
 NETLINK_GENERIC, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, CTRL_ATTR_FAMILY_NAME, NLM_F_REQUEST, NLMSG_ERROR = 16, 16, 3, 2, 1, 2
 
 
+TAG_LENGTH = 8
+
 SHARED_DEVICE = "ovs-netdev"
 
 
@@ -29,8 +31,9 @@ class Switch:
     def __init__(self, directory: Path, tag: str) -> None:
         self.remote = f"unix:{directory}/db.sock"
         # Names of interfaces have at most 15 characters.
-        self.integration, self.external, self.tunnel = (f"br-{kind}-{tag[:8]}" for kind in ("int", "ext", "phy"))
-        self.device = f"ovsnd-{tag[:8]}"
+        if not 0 < len(tag) <= TAG_LENGTH: raise ValueError(f"the tag '{tag}' must have 1 to {TAG_LENGTH} characters")
+        self.integration, self.external, self.tunnel = (f"br-{kind}-{tag}" for kind in ("int", "ext", "phy"))
+        self.device = f"ovsnd-{tag}"
 
     def vsctl(self, *arguments: str) -> str:
         """Change the configuration and wait until vswitchd has done it."""

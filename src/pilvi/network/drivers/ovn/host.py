@@ -28,8 +28,9 @@ TUNNEL_MEMORY = "tunnel.json"
 
 class OvnHost:
     """`host` is the name this machine joins by. `external_cidr` and `external_gateway` are the external network's, of which this host is
-    the way out; None: it has none, and other hosts' gateways serve its guests. `tunnel_ip` is this host's address for tunnels when there
-    are several hosts. """
+    the way out; None: it has none, and other hosts' gateways serve its guests. `tag` (at most 8 characters) makes names on the host this
+    cloud's own. `tunnel_ip` is this host's address for tunnels when there are several hosts.
+    """
 
     def __init__(self, directory: Path, *, host: str, external_cidr: str | None, external_gateway: str | None, tag: str,
                  tunnel_ip: str | None = None) -> None:

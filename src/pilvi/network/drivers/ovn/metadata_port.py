@@ -4,6 +4,7 @@ port.
 OVN delivers packets for that port (a localport) on the host they come from, so that every host serves its own guests. """
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from pilvi.network.drivers.interface import Port, Subnet
@@ -69,7 +70,8 @@ class MetadataPorts:
         return f"ovnmeta-{self.tag}-{network_id[:8]}"
 
     def _interface(self, network_id: str) -> str:
-        return f"{self.tag[:6]}m{network_id[:8]}"
+        # Names of interfaces have at most 15 characters, too few for tag and network.
+        return "md" + hashlib.sha256(f"{self.tag} {network_id}".encode()).hexdigest()[:13]
 
 
 def _path(namespace: str) -> Path:

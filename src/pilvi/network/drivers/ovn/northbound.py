@@ -7,7 +7,7 @@ from uuid import UUID
 
 from ovs.db import idl  # type: ignore[import-untyped]
 
-from pilvi.network.drivers.ovn.replica import Moved, Replica, commit
+from pilvi.network.drivers.ovn.replica import ANSWER_SECONDS, Moved, Replica, commit
 from pilvi.network.drivers.ovn.rows import CLOUD, COLUMNS, KEY, REFERENCES, Action, Delete, Insert, Link, Name, Row, Rows, Update, Value
 
 SCHEMA_PATH = "/usr/share/ovn/ovn-nb.ovsschema"
@@ -45,7 +45,7 @@ class Northbound:
 
     def execute(self, actions: Sequence[Action]) -> None:
         """Do all of it or nothing, to the rows that `rows` told last; NetworkFailure when the database refuses, Moved when they moved."""
-        self.replica.call(lambda database: self._execute(database, actions))
+        self.replica.call(lambda database: self._execute(database, actions), ANSWER_SECONDS * 2)
 
     def key_of(self, table: str, prefix: str) -> str | None:
         """The key of our row whose uuid begins like this (OVN's traces name rows so), or None."""

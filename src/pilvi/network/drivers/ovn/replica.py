@@ -59,13 +59,13 @@ class Replica:
         self._thread = threading.Thread(target=self._serve, name=f"ovsdb-{name}", daemon=True)
         self._thread.start()
 
-    def call(self, function: Callable[[Any], T]) -> T:
+    def call(self, function: Callable[[Any], T], seconds: float = ANSWER_SECONDS) -> T:
         """Run `function(idl)` in the replica's thread, once the copy is complete and its server there, and return its result."""
         future: Future[T] = Future()
         self._requests.append((future, function))
         self._wake()
         try:
-            return future.result(ANSWER_SECONDS * 2)
+            return future.result(seconds)
         except TimeoutError as error:
             future.cancel()
             raise NetworkFailure(f"The {self._name} database of OVN does not answer.") from error
@@ -90,11 +90,15 @@ class Replica:
             try:
                 self._turn()
             except Exception:
-                # The thread is the only way to the database: one bad message must not end it.
+                # The thread is the only way to the database: nothing may end it. What is half done is forgotten, the copy fetched again.
                 log.exception("ovsdb %s", self._name)
+                if self._idl.txn: self._idl.txn.abort()
+                self._idl.force_reconnect()
                 time.sleep(1)
         self._idl.close()
-        while self._requests: self._requests.popleft()[0].set_exception(NetworkFailure("The network backend was closed."))
+        while self._requests:
+            future = self._requests.popleft()[0]
+            if future.set_running_or_notify_cancel(): future.set_exception(NetworkFailure("The network backend was closed."))
 
     def _turn(self) -> None:
         self._idl.run()

@@ -1,0 +1,67 @@
+"""A PostgreSQL of the tests' own: a cluster in a scratch folder, reached over a unix socket only, run by an unprivileged user."""
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
+
+BINARIES = Path("/usr/lib/postgresql/15/bin")
+
+
+def _owner() -> str | None:
+    """Whom to run as; None: ourselves. PostgreSQL refuses root."""
+    if os.getuid() != 0: return None
+    known = {entry.pw_name for entry in pwd.getpwall()}
+    return "postgres" if "postgres" in known else "nobody"
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The address of an empty database server; a test makes its own database there."""
+    if not (BINARIES / "initdb").exists(): pytest.skip("PostgreSQL 15 is not installed")
+    folder = Path(tempfile.mkdtemp(prefix="pilvi-postgres-", dir="/var/tmp"))
+    owner = _owner()
+    if owner: shutil.chown(folder, owner)
+    subprocess.run([BINARIES / "initdb", "-D", folder / "data", "-U", "pilvi", "-A", "trust", "-E", "UTF8", "--no-sync"], check=True, user=owner,
+                   cwd="/", stdout=subprocess.DEVNULL)
+    server = subprocess.Popen([BINARIES / "postgres", "-D", folder / "data", "-k", folder, "-h", "", "-F", "-c", "max_connections=200"],
+                              user=owner, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    url = f"postgresql+psycopg://pilvi@/postgres?host={folder}"
+    try:
+        _wait(url)
+        yield url
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.wait(60)
+        shutil.rmtree(folder)
+
+
+def _wait(url: str) -> None:
+    engine = create_engine(url)
+    for _ in range(300):
+        try:
+            with engine.connect() as connection: connection.execute(text("SELECT 1"))
+            break
+        except OperationalError:
+            time.sleep(0.1)
+    else:
+        raise TimeoutError("PostgreSQL did not start within 30 seconds")
+    engine.dispose()
+
+
+def new_database(url: str, name: str) -> str:
+    """The address of a new, empty database on that server."""
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection: connection.execute(text(f'CREATE DATABASE "{name}"'))
+    engine.dispose()
+    return url.replace("/postgres?", f"/{name}?")
