@@ -14,7 +14,7 @@ import pytest
 
 from pilvi.core import clock, crypto
 from pilvi.core.bus.memory import MemoryBus
-from pilvi.core.context import Identity
+from pilvi.core.context import Call, Identity
 from pilvi.core.db.migrate import migrate
 from pilvi.core.db.session import Database
 from pilvi.core.errors import Unauthenticated
@@ -52,6 +52,7 @@ class Images(Socket):
         self.images: dict[str, tuple[dict[str, Any], bytes]] = {}
         self.damage: Callable[[bytes], bytes] = lambda data: data
         self.asked: list[dict[str, str]] = []
+        self.refuses = False
 
     def add(self, id: str, data: bytes, form: str = "raw", **more: Any) -> str:
         self.images[id] = {"id": id, "name": f"name of {id}", "status": "active", "disk_format": form, "container_format": "bare",
@@ -62,12 +63,25 @@ class Images(Socket):
         return id
 
     def send(self, message: Message) -> Reply:
+        if message.method == "POST":
+            facts = json.loads(message.body)  # type: ignore[arg-type]
+            id = self.add(f"made{len(self.images)}", b"", facts["disk_format"], **{"visibility": "private", "protected": False} | facts)
+            self.images[id][0]["status"] = "queued"
+            return Reply(201, {}, json.dumps(self.images[id][0]).encode())
+        if message.method == "DELETE": self.images.pop(message.path.split("/")[3], None)
         found = self.images.get(message.path.split("/")[3])
         return Reply(200, {}, json.dumps(found[0]).encode()) if found else Reply(404, {}, b"{}")
 
     @contextmanager
     def stream(self, message: Message) -> Iterator[tuple[Reply, Callable[[int], bytes]]]:
         self.asked.append(message.headers)
+        if message.method == "PUT":
+            facts, data = self.images[message.path.split("/")[3]][0], b"".join(message.body)  # type: ignore[arg-type]
+            if self.refuses: yield Reply(409, {}, b""), lambda most: b'{"code": 409, "title": "Conflict", "message": "no"}'
+            else:
+                self.images[facts["id"]] = facts | {"status": "active", "size": len(data)}, data
+                yield Reply(204, {}, b""), lambda most: b""
+            return
         whole = self.images[message.path.split("/")[3]][1]
         data = bytearray(self.damage(whole))
 
@@ -94,6 +108,7 @@ class World:
         self.bus = MemoryBus()
         self.app = Application(SERVICE, database=self.database, bus=self.bus, config=config, grant_key=GRANT_KEY)
         self.images = Images()
+        self.app.state["service_call"] = lambda: Call(token="admin")
         auth.validate_with(validate)
         client.connect("volume", InProcess(self.app, "http://cloud/block-storage"))
         client.connect("image", self.images)

@@ -28,6 +28,8 @@ CALL_SECONDS = 30.0
 PATIENCE_SECONDS = 120.0
 """How long an image service that is away (or restarts in the middle of an image) is asked again."""
 PAUSE_SECONDS = 1.0
+FORMS = {"raw": "raw", "qcow2": "qcow2", "vmdk": "vmdk", "vdi": "vdi", "vhd": "vpc", "vhdx": "vhdx"}
+"""Formats of images that volumes may become, in QEMU's words."""
 
 
 class TokenSource(Protocol):
@@ -71,9 +73,18 @@ class VolumeAgent:
             try: self.bus.call("volume.conductor", "capacity", args, deadline_seconds=CALL_SECONDS)
             except Failure as failure: LOG.info("control is away", reason=failure.message)
 
-    def call(self, errand: Errand) -> Call:
-        """A call to an API on behalf of an errand."""
-        return Call(token=self.tokens.current()[0], grant_text=errand.grant)
+    def patient(self, errand: Errand, ask: Callable[[Call], None]) -> None:
+        """Asks an API on behalf of an errand, again while it is away, with a new token when one is refused."""
+        until = clock.monotonic() + self.patience_seconds
+        while True:
+            try:
+                ask(Call(token=self.tokens.current()[0], grant_text=errand.grant))
+                return
+            except (Unauthenticated, Unavailable) as failure:
+                if isinstance(failure, Unauthenticated): self.tokens.forget()
+                if clock.monotonic() > until: raise
+            time.sleep(PAUSE_SECONDS)
+            errand.still_mine()
 
 
 def make_volume(agent: VolumeAgent, errand: Errand) -> dict[str, Any]:
@@ -91,17 +102,12 @@ def _make_from_image(agent: VolumeAgent, errand: Errand) -> None:
     if errand.subject_id in driver.volumes(): return
     left, size = driver.statistics(), errand.facts["size"]
     free_mib = max(0, left.free_mib - left.reserve_mib)
-    until = clock.monotonic() + agent.patience_seconds
-    while True:
-        try:
-            with image.fetched(agent.call(errand), errand.facts["image_id"], size, driver.workspace(), free_mib) as (path, form):
-                driver.create_from_file(errand.subject_id, size, path, form)
-            return
-        except (Unauthenticated, Unavailable) as failure:
-            if isinstance(failure, Unauthenticated): agent.tokens.forget()
-            if clock.monotonic() > until: raise
-        time.sleep(PAUSE_SECONDS)
-        errand.still_mine()
+
+    def make(call: Call) -> None:
+        with image.fetched(call, errand.facts["image_id"], size, driver.workspace(), free_mib) as (path, form):
+            driver.create_from_file(errand.subject_id, size, path, form)
+
+    agent.patient(errand, make)
 
 
 def remove_volume(agent: VolumeAgent, errand: Errand) -> None:
@@ -112,6 +118,22 @@ def remove_volume(agent: VolumeAgent, errand: Errand) -> None:
 def grow_volume(agent: VolumeAgent, errand: Errand) -> None:
     """The volume has its new size."""
     agent.drivers[errand.host].extend(errand.subject_id, errand.facts["size"])
+
+
+def revert_volume(agent: VolumeAgent, errand: Errand) -> None:
+    """The volume has its snapshot's content."""
+    agent.drivers[errand.host].revert(errand.subject_id, errand.facts["snapshot_id"])
+
+
+def upload_volume(agent: VolumeAgent, errand: Errand) -> None:
+    """The image has the volume's bytes."""
+    driver, image_id = agent.drivers[errand.host], errand.facts["image_id"]
+    path = driver.workspace() / f"{image_id}-{errand.attempt}"
+    try:
+        driver.export(errand.subject_id, path, FORMS[errand.facts["disk_format"]])
+        agent.patient(errand, lambda call: image.give(call, image_id, path))
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def make_snapshot(agent: VolumeAgent, errand: Errand) -> None:
@@ -127,9 +149,9 @@ def remove_snapshot(agent: VolumeAgent, errand: Errand) -> None:
 
 
 ACTS: dict[str, Callable[[VolumeAgent, Errand], dict[str, Any] | None]] = {
-    "make_volume": make_volume, "remove_volume": remove_volume, "grow_volume": grow_volume, "make_snapshot": make_snapshot,
-    "remove_snapshot": remove_snapshot}
-FLOWS = ("create", "delete", "extend", "create_snapshot", "delete_snapshot")
+    "make_volume": make_volume, "remove_volume": remove_volume, "grow_volume": grow_volume,
+    "revert_volume": revert_volume, "upload_volume": upload_volume, "make_snapshot": make_snapshot, "remove_snapshot": remove_snapshot}
+FLOWS = ("create", "delete", "extend", "revert", "upload", "create_snapshot", "delete_snapshot")
 
 
 def _translated(act: Callable[[Errand], dict[str, Any] | None]) -> Callable[[Errand], dict[str, Any] | None]:
