@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pilvi.core import disk_image
 from pilvi.volume.drivers.file import Files
 
 MIB = 2**20
@@ -112,16 +113,19 @@ def test_from_a_snapshot_and_from_a_volume(cloud: Any) -> None:
     assert starts_with(cloud, second, "a"), "what was made of it stays"
 
 
-def test_an_image_of_a_volume(cloud: Any) -> None:
+def test_an_image_of_a_volume(cloud: Any, tmp_path: Path) -> None:
     cloud.images.add(IMAGE, b"a" * MIB)
     id = cloud.make(imageRef=IMAGE)
-    status, body = cloud.act(id, "os-volume_upload_image", {"image_name": "copy", "disk_format": "raw", "force": False})
+    status, body = cloud.act(id, "os-volume_upload_image", {"image_name": "copy", "disk_format": "qcow2", "force": False})
     told = body["os-volume_upload_image"]
     assert status == 202 and (told["status"], told["image_name"], told["size"], told["visibility"]) == ("uploading", "copy", 1, "private")
     cloud.until(id, "available")
     facts, data = cloud.images.images[told["image_id"]]
     assert facts["status"] == "active" and facts["hw_disk_bus"] == "virtio" and facts["min_disk"] == 1
-    assert len(data) == 2**30 and data[:MIB] == b"a" * MIB
+    (tmp_path / "copy").write_bytes(data)
+    assert disk_image.virtual_size(tmp_path / "copy", "qcow2") == 2**30
+    cloud.driver.create_from_file("again", 1, tmp_path / "copy", "qcow2")
+    assert starts_with(cloud, "again", "a")
     assert not list(cloud.driver.workspace().iterdir())
     assert cloud.act(id, "os-volume_upload_image", {"image_name": "x"}, who="reader")[0] == 403
     assert cloud.act(id, "os-volume_upload_image", {"disk_format": "raw"})[0] == 400
