@@ -9,7 +9,8 @@ from pilvi.volume.scheduler.select import OVERSUBSCRIPTION, Host, choose, fits
 
 
 def host(name: str = "a", **more: Any) -> Host:
-    return Host(**{"name": name, "backend": "file", "total_mib": 102_400, "free_mib": 50_000, "reserve_mib": 2_048, "promised_gib": 0} | more)
+    usual = {"name": name, "backend": "file", "total_mib": 102_400, "free_mib": 50_000, "reserve_mib": 2_048, "promised_gib": 0}
+    return Host(**usual | more)
 
 
 def test_the_roomiest_host_wins_and_ties_are_stable() -> None:

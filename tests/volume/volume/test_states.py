@@ -7,7 +7,8 @@ from pilvi.volume.volume.states import ERRORS, IDLE, VOLUME, follow
 
 
 @pytest.mark.parametrize("statuses, state", [
-    ([], "available"), (["reserved"], "reserved"), (["attaching", "reserved"], "attaching"), (["reserved", "attached", "attaching"], "in-use")])
+    ([], "available"), (["reserved"], "reserved"), (["attaching", "reserved"], "attaching"),
+    (["reserved", "attached", "attaching"], "in-use")])
 def test_a_volume_is_what_its_attachments_make_of_it(statuses: list[str], state: str) -> None:
     assert follow(statuses) == state and state in IDLE
 
