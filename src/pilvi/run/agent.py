@@ -32,6 +32,7 @@ from pilvi.run.process import ready, wait_for_end
 from pilvi.run.settings import Settings, load
 from pilvi.volume.agent.main import VolumeAgent
 from pilvi.volume.drivers import DRIVERS as VOLUME_DRIVERS
+from pilvi.volume.drivers.interface import VolumeDriver
 
 LOG = structlog.get_logger()
 STORY = {"take": "boot.13", "ask": "boot.14", "taken": "boot.15", "query": "boot.16", "found": "boot.17", "answer": "boot.18", "got": "boot.19"}
@@ -86,7 +87,7 @@ class Agent:
                          simulated=settings.simulated)
         self.compute = ComputeAgent(self.bus, self.node, run=settings.run_directory, control_uid=settings.control_uid, zone="nova", story=STORY,
                                     after_shutdown=self._was_down())
-        store = VOLUME_DRIVERS["simulated" if settings.simulated else "file"](home / "volumes")
+        store: VolumeDriver = VOLUME_DRIVERS["simulated" if settings.simulated else "file"](home / "volumes")  # type: ignore[assignment]
         self.volume = VolumeAgent(self.bus, dict.fromkeys(self.hosts, store), tokens, locks=settings.run_directory / "locks")
 
     def _boots(self, drivers: dict[str, Hypervisor]) -> threading.Semaphore:

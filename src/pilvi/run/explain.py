@@ -89,7 +89,7 @@ def why(cloud: Cloud, source: str, target: str, port: int | None, protocol: str)
         if not addresses: raise LookupError(f"{target} has no address.")
         address = addresses[0]
     query: dict[str, Any] = {"to": address, "protocol": protocol} | ({"port": port} if port is not None else {})
-    return dict(cloud.ask("network", "GET", f"/v2.0/ports/{ports[0]['id']}/explain", **query))
+    return dict(cloud.ask("network", "GET", f"/v2.0/ports/{ports[0]['id']}/explain", **query)["explanation"])
 
 
 def report(cloud: Cloud, name: str, path: Path) -> Path:

@@ -45,8 +45,8 @@ class Cloud:
         headers = {"openstack-api-version": "compute 2.96"} if service == "compute" else {}
         return send(self.call, service, method, path, body=body, query=query, headers=headers).json()
 
-    def find(self, service: str, path: str, plural: str, name: str) -> Any | None:
-        """The first thing of that name."""
+    def find(self, service: str, path: str, plural: str, name: str) -> Any:
+        """The first thing of that name; None if there is none."""
         return next((thing for thing in self.ask(service, "GET", path, name=name)[plural] if thing["name"] == name), None)
 
     def make(self, service: str, path: str, singular: str, plural: str, name: str, **values: Any) -> Any:

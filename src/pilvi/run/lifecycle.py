@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import yaml
+from msgspec.structs import replace
 
 from pilvi.run import debian, settings as choices, supervisor
 from pilvi.run.settings import Settings
@@ -136,8 +137,7 @@ def restore(directory: Path, archive: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     for stale in (directory / "control" / "db").glob("*"): stale.unlink()
     with tarfile.open(archive) as tar: tar.extractall(directory, filter="tar")
-    settings = choices.load(directory)
-    settings.state = str(directory)
+    settings = replace(choices.load(directory), state=str(directory))
     choices.prepare(settings)
     choices.save(settings)
     if os.getuid() == 0:

@@ -28,6 +28,7 @@ from pilvi.core.http.app import Application, Response, from_scope, send_response
 from pilvi.core.http.inprocess import InProcess
 from pilvi.core.reconcile import Repeat
 from pilvi.core.service import Service
+from pilvi.core.wire import Base
 from pilvi.identity import client as identity
 from pilvi.identity.service import SERVICE as IDENTITY
 from pilvi.image.service import SERVICE as IMAGE
@@ -62,7 +63,7 @@ class Control:
         settings = self.settings
         url = settings.database_url or f"sqlite:///{settings.control_directory}/db/{service.name}.sqlite"
         database = Database(url)
-        migrate(database, service.name, [r.table.__table__ for r in service.resources] + [t.__table__ for t in service.tables])  # type: ignore[misc]
+        migrate(database, service.name, [Base.metadata.tables[t.__tablename__] for t in (*(r.table for r in service.resources), *service.tables)])
         policy = settings.directory / "policy" / f"{service.name}.yaml"
         grant_key = secret_file(self.keys / "grants").encode()
         application = Application(service, database=database, bus=self.bus, config=self.options.get(service.name), region=settings.region,

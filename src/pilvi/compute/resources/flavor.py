@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import String, delete, or_, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pilvi.compute import errors
@@ -18,14 +18,16 @@ from pilvi.core.http.routes import Route
 from pilvi.core.listing import truth_of
 from pilvi.core.policy import Rule
 from pilvi.core.resource import Resource
-from pilvi.core.wire import OPTIONAL, REQUIRED, Base, boolean, field, integer, number, text
+from pilvi.core.wire import OPTIONAL, REQUIRED, Base, Kind, boolean, field, integer, number, text
 
+ID = Kind({"type": ["string", "null"], "maxLength": 255, "pattern": "^[a-zA-Z0-9._ -]+$"}, String(255))
+"""Clients send null, or `auto`, for an id of the cloud's choice."""
 SPEC_NAME = r"^[a-zA-Z0-9_:. -]{1,255}$"
 
 
 class Flavor(Base):
     __tablename__ = "compute_flavors"
-    id: Mapped[str] = field(text(255, r"[a-zA-Z0-9._ -]+"), key=True, create=OPTIONAL, default=new_id)
+    id: Mapped[str] = field(ID, key=True, create=OPTIONAL, default=new_id)
     name: Mapped[str] = field(text(255, r"\S(.*\S)?", shortest=1), create=REQUIRED, unique=True)
     ram: Mapped[int] = field(integer(1, 2**31 - 1), create=REQUIRED)
     vcpus: Mapped[int] = field(integer(1, 2**31 - 1), create=REQUIRED)
@@ -49,6 +51,7 @@ class FlavorAccess(Base):
 def check(call: Call, flavor: Flavor, values: dict[str, Any]) -> None:
     """Ids and names are unique."""
     assert call.db is not None
+    if flavor.id in (None, "auto"): flavor.id = new_id()
     if call.db.execute(select(Flavor.id).where(Flavor.name == flavor.name)).first(): raise errors.FlavorExists(what="name", value=flavor.name)
     if call.db.get(Flavor, flavor.id): raise errors.FlavorExists(what="ID", value=flavor.id)
 

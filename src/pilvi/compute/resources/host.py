@@ -15,6 +15,7 @@ from pilvi.core import clock
 from pilvi.core.context import Call
 from pilvi.core.crypto import new_id
 from pilvi.core.db.types import Instant, Json
+from pilvi.core.errors import Conflict
 from pilvi.core.http.routes import Route, route
 from pilvi.core.policy import Rule
 from pilvi.core.wire import Base
@@ -124,7 +125,7 @@ def delete_service(call: Call, id: str) -> None:
     if row is None: raise errors.HostNotFound(id=id)
     server = next(r for r in call.application.service.resources if r.name == "server").table
     if call.db.query(server).where(server.__table__.c.host == row.name, server.__table__.c.deleted_at.is_(None)).first():
-        raise errors.Conflict(reason=f"host {row.name} has servers; delete or move them first")
+        raise Conflict(reason=f"host {row.name} has servers; delete or move them first")
     call.db.delete(row)
     call.application.state["fleet"].forget()
 

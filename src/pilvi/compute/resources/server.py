@@ -73,7 +73,7 @@ def alive(call: Call) -> Any:
 
 def by_status(call: Call, values: list[str]) -> Any:
     """?status=; several may be given."""
-    wanted = [and_(Server.state == state, Server.busy == busy if busy else True) for word in values for state, busy in states_of(word)]
+    wanted = [and_(Server.state == state, Server.busy == busy if busy else Server.id.is_not(None)) for word in values for state, busy in states_of(word)]
     return or_(*wanted) if wanted else Server.id.is_(None)
 
 

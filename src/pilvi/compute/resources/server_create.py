@@ -24,6 +24,7 @@ from pilvi.core.crypto import new_id
 from pilvi.core.errors import Forbidden, Invalid, NotFound
 from pilvi.core.http.app import Response
 from pilvi.core.http.routes import Route
+from pilvi.core.wire import mapping
 from pilvi.image import client as image
 from pilvi.network import client as network
 from pilvi.volume import client as volume
@@ -49,7 +50,7 @@ def body(version: tuple[int, int]) -> dict[str, Any]:
     networks: dict[str, Any] = {"type": "array", "items": NIC, "maxItems": 64}
     server: dict[str, Any] = {
         "name": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^\S(.*\S)?$"}, "imageRef": {"type": "string", "maxLength": 2048},
-        "flavorRef": {"type": ["string", "integer"]}, "adminPass": WORD, "metadata": servers.mapping().schema, "key_name": WORD,
+        "flavorRef": {"type": ["string", "integer"]}, "adminPass": WORD, "metadata": mapping().schema, "key_name": WORD,
         "networks": {"anyOf": [networks, {"enum": ["auto", "none"]}]} if version >= (2, 37) else networks,
         "OS-DCF:diskConfig": {"enum": ["AUTO", "MANUAL"]}, "accessIPv4": {"type": "string", "maxLength": 64}, "accessIPv6": {"type": "string", "maxLength": 64},
         "config_drive": FLAG, "security_groups": {"type": "array", "items": {"type": "object", "properties": {"name": WORD}, "required": ["name"]},

@@ -57,6 +57,22 @@ def hand_over(application: Application, host: str, task_id: str) -> None:
     application.bus.cast(f"compute.host.{host}", "run", {"host": host, "task_id": task_id})
 
 
+def offer(application: Application, hosts: dict[str, dict[str, Any]]) -> None:
+    """Tells placement what hosts have: {name: capabilities}. Repeatable."""
+    placement.put_hosts(application.state["service_call"](), [
+        placement.Host(name, _inventories(application, offers), offers.get("traits", [])) for name, offers in hosts.items()])
+    application.state["fleet"].forget()
+
+
+def _inventories(application: Application, offers: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    config = application.config
+    return {
+        "VCPU": {"total": offers["vcpus"], "allocation_ratio": config.cpu_allocation_ratio},
+        "MEMORY_MB": {"total": offers["memory_mib"], "allocation_ratio": config.memory_allocation_ratio,
+                      "reserved": min(config.reserved_memory_mib, offers["memory_mib"] // 4)},
+        "DISK_GB": {"total": offers["disk_gib"], "allocation_ratio": config.disk_allocation_ratio}}
+
+
 def resources_of(flavor: dict[str, Any], boots_volume: bool) -> dict[str, int]:
     """What placement is asked for."""
     disk = flavor["ephemeral"] + (0 if boots_volume else flavor["disk"])
@@ -85,7 +101,8 @@ def _situation(application: Application, work: Any, server: Any) -> tuple[Reques
 
 
 def _volume_host(work: Any) -> str | None:
-    return work.facts.get("volume_host")
+    found: str | None = work.facts.get("volume_host")
+    return found
 
 
 def _hosts_of(db: Session, hints: dict[str, Any]) -> dict[str, Any]:

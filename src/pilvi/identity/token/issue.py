@@ -36,7 +36,7 @@ BODY = {"type": "object", "required": ["auth"], "properties": {"auth": {
             "methods": {"type": "array", "minItems": 1, "maxItems": 8, "items": {"type": "string"}},
             "password": {"type": "object", "required": ["user"], "properties": {"user": {
                 "type": "object", "required": ["password"],
-                "properties": OF_DOMAIN["properties"] | {"password": {"type": "string", "maxLength": 4096}}}}},  # type: ignore[operator]
+                "properties": OF_DOMAIN["properties"] | {"password": {"type": "string", "maxLength": 4096}}}}},
             "token": {"type": "object", "required": ["id"], "properties": {"id": {"type": "string", "maxLength": 4096}}}}},
         "scope": {"anyOf": [{"enum": ["unscoped"]}, {"type": "object", "minProperties": 1, "maxProperties": 1, "properties": {
             "project": OF_DOMAIN, "domain": NAMED, "system": {"type": "object"}, "unscoped": {"type": "object"}}}]}}}}}
