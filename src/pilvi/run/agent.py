@@ -35,7 +35,8 @@ from pilvi.volume.drivers import DRIVERS as VOLUME_DRIVERS
 from pilvi.volume.drivers.interface import VolumeDriver
 
 LOG = structlog.get_logger()
-STORY = {"take": "boot.13", "ask": "boot.14", "taken": "boot.15", "query": "boot.16", "found": "boot.17", "answer": "boot.18", "got": "boot.19"}
+STORY = {"take": "boot.13", "ask": "boot.14", "taken": "boot.15", "query": "boot.16", "found": "boot.17", "answer": "boot.18",
+    "got": "boot.19"}
 SERVICES = ("identity", "image", "network", "volume")
 MOUNTS = {"volume": "block-storage"}
 
@@ -85,7 +86,8 @@ class Agent:
         self.down_mark = settings.run_directory / "down"
         self.node = Node(drivers, Apis(tokens, 60.0), Images(home / "images"), home, self._boots(drivers), self.serve_metadata,
                          simulated=settings.simulated)
-        self.compute = ComputeAgent(self.bus, self.node, run=settings.run_directory, control_uid=settings.control_uid, zone="nova", story=STORY,
+        self.compute = ComputeAgent(self.bus, self.node, run=settings.run_directory, control_uid=settings.control_uid, zone="nova",
+            story=STORY,
                                     after_shutdown=self._was_down())
         store: VolumeDriver = VOLUME_DRIVERS["simulated" if settings.simulated else "file"](home / "volumes")  # type: ignore[assignment]
         self.volume = VolumeAgent(self.bus, dict.fromkeys(self.hosts, store), tokens, locks=settings.run_directory / "locks")

@@ -100,8 +100,10 @@ def test_filters(application: Application, ask: Ask) -> None:
                          'c"d': {"os_distro": "deb", "protected": True}}.items(): make(ask, name, **values)
     with application.database.write() as db: db.query(Image).where(Image.name == "a").update({"size": 100})
     expected = {"name=a": ["a"], "name=in:a,b": ["a", "b"], 'name=in:"a"': ["a"], "disk_format=raw": ["a"], "tag=x": ["a", "b"],
-                "tag=x&tag=y": ["b"], "os_distro=debian": ["a"], "os_distro=DEBIAN": [], "os_distro=deb": ['c"d'], "protected=true": ['c"d'],
-                "protected=False": ["a", "b"], "size_min=50": ["a"], "size_max=50": [], "status=queued": ["a", "b", 'c"d'], "min_ram=5": ["a"],
+                "tag=x&tag=y": ["b"], "os_distro=debian": ["a"], "os_distro=DEBIAN": [], "os_distro=deb": ['c"d'],
+                "protected=true": ['c"d'],
+                "protected=False": ["a", "b"], "size_min=50": ["a"], "size_max=50": [], "status=queued": ["a", "b", 'c"d'],
+                "min_ram=5": ["a"],
                 "status=in:active,saving": [], "owner=one": ["a", "b", 'c"d'], "owner=two": [], "created_at=gt:2020-01-01T00:00:00Z":
                 ["a", "b", 'c"d'], "created_at=lt:2020-01-01T00:00:00Z": [], "nothing=x": [], "tag=": []}
     assert {query: names(ask, query) for query in expected} == expected
@@ -141,7 +143,8 @@ def test_patches(ask: Ask) -> None:
 @pytest.mark.parametrize(("change", "status"), [
     (replace("status", "active"), 403), (replace("id", "x"), 403), (replace("size", 1), 403), ({"op": "remove", "path": "/name"}, 403),
     (replace("absent", "x"), 409), ({"op": "remove", "path": "/absent"}, 409), (replace("os_glance_a", "x"), 403),
-    (replace("owner", "two"), 403), (replace("visibility", "public"), 403), (replace("min_disk", "many"), 400), (replace("protected", "x"), 400),
+    (replace("owner", "two"), 403), (replace("visibility", "public"), 403), (replace("min_disk", "many"), 400),
+    (replace("protected", "x"), 400),
     ({"op": "add", "path": "/p", "value": 5}, 400), ({"op": "move", "path": "/a"}, 400), ({"op": "add", "path": "/a"}, 400),
     ({"op": "add", "path": "a", "value": "b"}, 400), ({"op": "add", "path": "/a/b", "value": "b"}, 400), ({"path": "/a"}, 400)])
 def test_patches_that_are_refused(ask: Ask, change: dict[str, Any], status: int) -> None:
