@@ -48,7 +48,7 @@ def test_all_29_in_order(spans: tuple[str, list[dict[str, Any]]]) -> None:
     begun = [span["name"] for span in sorted(main, key=lambda s: s["started"])]
     assert begun == sorted(begun), "they begin in the order of their numbers"
     for span, (actor, peer, transports) in zip(sorted(main, key=lambda s: s["name"]), STEPS, strict=True):
-        assert span["actor"] == actor and span["peer"] in (peer or driver, "caller"), span
+        assert span["actor"] == actor and span["peer"] == (peer or driver), span
         assert span["transport"] in transports, span
         assert "failed" not in span["carried"], span
 
@@ -57,4 +57,4 @@ def test_steps_carry_facts(spans: tuple[str, list[dict[str, Any]]]) -> None:
     carried = {span["name"]: span["carried"] for span in spans[1]}
     assert carried["boot.05"]["roles"] and carried["boot.11"]["host"] and carried["boot.25"]["addresses"] and carried["boot.29"][
         "memory_mib"] == 128
-    assert not any(word in str(carried) for word in ("password", "gAAAA"))
+    assert "gAAAA" not in str(carried), "no token in a trace"
