@@ -35,7 +35,8 @@ from pilvi.volume.drivers import DRIVERS as VOLUME_DRIVERS
 from pilvi.volume.drivers.interface import VolumeDriver
 
 LOG = structlog.get_logger()
-STORY = {"take": "boot.13", "ask": "boot.14", "taken": "boot.15", "query": "boot.16", "found": "boot.17", "answer": "boot.18", "got": "boot.19"}
+STORY = {"take": "boot.13", "ask": "boot.14", "taken": "boot.15", "query": "boot.16", "found": "boot.17", "answer": "boot.18",
+    "got": "boot.19"}
 SERVICES = ("identity", "image", "network", "volume")
 MOUNTS = {"volume": "block-storage"}
 

@@ -95,7 +95,8 @@ def list_assignments(call: Call) -> dict[str, Any]:
 
 
 def _wanted(row: Assignment, query: dict[str, str]) -> bool:
-    asked = {"project": query.get("scope.project.id"), "domain": query.get("scope.domain.id"), "system": SYSTEM if "scope.system" in query else None}
+    asked = {"project": query.get("scope.project.id"), "domain": query.get("scope.domain.id"),
+        "system": SYSTEM if "scope.system" in query else None}
     if (user := query.get("user.id")) and row.actor_id != user: return False
     return not any(asked.values()) or asked.get(row.target_kind) == row.target_id
 
@@ -121,7 +122,8 @@ def _body(call: Call, row: Assignment, role_id: str, tables: dict[str, Any], nam
             shown["domain"] = {"id": domain_id, "name": domain.name if domain else ""}
         return shown
 
-    scope: dict[str, Any] = {"system": {"all": True}} if row.target_kind == "system" else {row.target_kind: named(row.target_kind, row.target_id)}
+    scope: dict[str, Any] = {"system": {"all": True}} if row.target_kind == "system" else {row.target_kind: named(row.target_kind,
+        row.target_id)}
     place = f"/v3/{row.target_kind}s/{row.target_id}" if row.target_kind != "system" else "/v3/system"
     return {"role": named("role", role_id), "user": named("user", row.actor_id), "scope": scope,
             "links": {"assignment": call.url(f"{place}/users/{row.actor_id}/roles/{role_id}")}}

@@ -71,13 +71,15 @@ def render(call: Call, rows: list[Any], bodies: list[dict[str, Any]]) -> None:
 def catalogue(db: Session, project_id: str | None, user_id: str) -> list[dict[str, Any]]:
     """The catalogue of a token: enabled endpoints; those that need a project are left out without one."""
     services: dict[str, dict[str, Any]] = {}
-    order = select(CatalogueService.id, CatalogueService.type, CatalogueService.name).where(CatalogueService.enabled).order_by(CatalogueService.type)
+    order = select(CatalogueService.id, CatalogueService.type,
+        CatalogueService.name).where(CatalogueService.enabled).order_by(CatalogueService.type)
     for id, kind, name in db.execute(order): services[id] = {"id": id, "type": kind, "name": name, "endpoints": []}
     for endpoint in db.execute(select(Endpoint.__table__).where(Endpoint.enabled).order_by(Endpoint.interface)):
         url = filled(endpoint.url, project_id, user_id)
         if endpoint.service_id in services and url is not None:
             services[endpoint.service_id]["endpoints"].append({
-                "id": endpoint.id, "interface": endpoint.interface, "region_id": endpoint.region_id, "region": endpoint.region_id, "url": url})
+                "id": endpoint.id, "interface": endpoint.interface, "region_id": endpoint.region_id, "region": endpoint.region_id,
+                "url": url})
     return list(services.values())
 
 

@@ -99,12 +99,14 @@ def list_projects(call: Call, id: str) -> dict[str, Any]:
     ids = select(Assignment.target_id).where(Assignment.actor_id == id, Assignment.target_kind == "project")
     rows = list(call.db.query(Project).where(Project.id.in_(ids)).order_by(Project.name))
     resource = next(r for r in call.application.service.resources if r.name == "project")
-    return {"projects": resource.render(call, rows), "links": {"self": call.url(f"/v3/users/{id}/projects"), "next": None, "previous": None}}
+    return {"projects": resource.render(call, rows), "links": {"self": call.url(f"/v3/users/{id}/projects"), "next": None,
+        "previous": None}}
 
 
 PASSWORD = {"type": "object", "required": ["user"], "properties": {"user": {
     "type": "object", "required": ["original_password", "password"],
-    "properties": {"original_password": {"type": "string", "maxLength": 4096}, "password": {"type": "string", "minLength": 1, "maxLength": 4096}}}}}
+    "properties": {"original_password": {"type": "string", "maxLength": 4096},
+        "password": {"type": "string", "minLength": 1, "maxLength": 4096}}}}}
 ROUTES = [
     Route("/v3/users/{id}/password", "POST", change_password, ANYONE, status=204, body=PASSWORD),
     Route("/v3/users/{id}/projects", "GET", list_projects, None, transaction="read"),

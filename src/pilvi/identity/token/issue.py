@@ -80,7 +80,8 @@ def _authenticate(app: Application, identity: dict[str, Any]) -> tuple[Any, list
     user, earlier = None, None
     for method in methods:
         if method not in identity: raise Invalid(f"Expecting to find {method} in identity. The server could not comply with the request.")
-        found, payload = _by_password(app, identity["password"]["user"]) if method == "password" else _by_token(app, identity["token"]["id"])
+        found, payload = _by_password(app, identity["password"]["user"]) if method == "password" else _by_token(app,
+            identity["token"]["id"])
         if user is not None and found.id != user.id: raise errors.LoginRefused()
         user, earlier = found, payload or earlier
     assert user is not None
@@ -118,7 +119,7 @@ def _by_token(app: Application, token: str) -> tuple[Any, Payload]:
 
 def _scope(app: Application, asked: Any, user: Any, earlier: Payload | None) -> tuple[str, str]:
     """(kind, id) of what the token is for; without a wish the user's default project, if it has a role there."""
-    if asked == "unscoped" or isinstance(asked, dict) and "unscoped" in asked: return "", ""
+    if asked == "unscoped" or (isinstance(asked, dict) and "unscoped" in asked): return "", ""
     if asked is None:
         if user.default_project_id and earlier is None:
             payload = Payload(user.id, [], "project", user.default_project_id, 0, 0, [])

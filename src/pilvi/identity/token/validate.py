@@ -54,7 +54,8 @@ def read(app: Application, token: str) -> Payload | None:
 def facts_of(app: Application, payload: Payload) -> Facts:
     """Who and where. Raises LoginRefused, ScopeRefused when either is gone or switched off."""
     with app.database.read() as db:
-        user = db.execute(select(User.id, User.name, User.domain_id, User.enabled, User.password_expires_at).where(User.id == payload.user_id)).first()
+        user = db.execute(select(User.id, User.name, User.domain_id, User.enabled,
+            User.password_expires_at).where(User.id == payload.user_id)).first()
         if user is None or not user.enabled: raise errors.LoginRefused()
         names = {id: (name, enabled) for id, name, enabled in db.execute(select(Domain.id, Domain.name, Domain.enabled))}
         if not names.get(user.domain_id, ("", False))[1]: raise errors.LoginRefused()
@@ -62,16 +63,20 @@ def facts_of(app: Application, payload: Payload) -> Facts:
         if payload.scope == "project":
             project = db.execute(select(Project.id, Project.name, Project.domain_id, Project.enabled, Project.is_domain)
                                  .where(Project.id == payload.scope_id)).first()
-            if project is None or not project.enabled or not names.get(project.domain_id, ("", False))[1]: raise errors.ScopeRefused(kind="project")
-            scope = {"project": {"id": project.id, "name": project.name, "domain": _named(names, project.domain_id)}, "is_domain": project.is_domain}
+            if project is None or not project.enabled or not names.get(project.domain_id, ("", False))[1]:
+                raise errors.ScopeRefused(kind="project")
+            scope = {"project": {"id": project.id, "name": project.name, "domain": _named(names, project.domain_id)},
+                "is_domain": project.is_domain}
         elif payload.scope == "domain":
             if not names.get(payload.scope_id, ("", False))[1]: raise errors.ScopeRefused(kind="domain")
             scope = {"domain": _named(names, payload.scope_id)}
         elif payload.scope == "system":
             scope = {"system": {"all": True}}
-        roles = expand(db, role_ids(db, user.id, payload.scope, SYSTEM if payload.scope == "system" else payload.scope_id)) if payload.scope else {}
+        roles = expand(db, role_ids(db, user.id, payload.scope,
+            SYSTEM if payload.scope == "system" else payload.scope_id)) if payload.scope else {}
     shown = {"id": user.id, "name": user.name, "domain": _named(names, user.domain_id),
-             "password_expires_at": None if user.password_expires_at is None else clock.iso(user.password_expires_at, fraction=True, zone="")}
+             "password_expires_at": None if user.password_expires_at is None
+             else clock.iso(user.password_expires_at, fraction=True, zone="")}
     return Facts(shown, scope, roles)
 
 
@@ -114,8 +119,8 @@ def _subject(call: Call) -> tuple[Payload, Facts]:
     token = call.request.headers.get("x-subject-token", "")
     payload = read(call.application, token)
     if payload is None: raise errors.TokenNotFound()
-    if token != call.token and not ({"admin", "service"} & set(call.identity.roles)):
-        if payload.user_id != call.user_id: raise Forbidden(action="identity:validate_token")
+    if token != call.token and payload.user_id != call.user_id and not ({"admin", "service"} & set(call.identity.roles)):
+        raise Forbidden(action="identity:validate_token")
     try: return payload, facts_of(call.application, payload)
     except (errors.LoginRefused, errors.ScopeRefused): raise errors.TokenNotFound() from None
 
@@ -139,7 +144,8 @@ def _link_login(app: Application, payload: Payload, story: trace.Trace) -> None:
     them is the token itself: it tells when it was issued and by which methods, not how long that took."""
     remembered = app.state["stories"].get(payload.audit_ids[0])
     story.spans[:0] = remembered or [
-        trace.Span(name="boot.01", actor="client", peer="identity", transport="http", started=payload.issued_at, carried={"methods": payload.methods}),
+        trace.Span(name="boot.01", actor="client", peer="identity", transport="http", started=payload.issued_at,
+            carried={"methods": payload.methods}),
         trace.Span(name="boot.02", actor="identity", peer="client", transport="http", started=payload.issued_at, carried={"from": "token"})]
 
 
@@ -164,4 +170,5 @@ def show_catalogue(call: Call) -> dict[str, Any]:
     assert call.application is not None
     payload = read(call.application, call.token)
     if payload is None or not payload.scope: raise Forbidden(action="identity:get_auth_catalog (the token has no scope)")
-    return {"catalog": catalogue_of(call.application, payload), "links": {"self": call.url("/v3/auth/catalog"), "next": None, "previous": None}}
+    return {"catalog": catalogue_of(call.application, payload),
+        "links": {"self": call.url("/v3/auth/catalog"), "next": None, "previous": None}}
