@@ -57,7 +57,8 @@ Act = Callable[[Errand], dict[str, Any] | None]
 
 @dataclass
 class Runner:
-    """Works on one service's tasks for the hosts this process stands for (one; many when they are simulated)."""
+    """Works on one service's tasks for the hosts this process stands for (one; many when they are simulated: then all are addressed by the
+    name of the first)."""
     bus: Bus
     service: str
     hosts: list[str]
@@ -78,7 +79,7 @@ class Runner:
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix=f"{self.service}-errand")
         self.instance = f"{os.getpid()}.{new_id()[:8]}"
         self.worker = f"{self.hosts[0]}/{self.instance}"
-        for host in self.hosts: self.bus.serve(f"{self.service}.host.{host}", {"run": self._cast}, threads=2)
+        self.bus.serve(f"{self.service}.host.{self.hosts[0]}", {"run": self._cast}, threads=2)
         threading.Thread(target=self._poll, name=f"{self.service}-poll", daemon=True).start()
 
     def stop(self) -> None:
@@ -97,8 +98,8 @@ class Runner:
         while not self._stop.wait(0.2 if not greeted else POLL_SECONDS):
             try:
                 if not greeted:
-                    for host in self.hosts[:1]: self.bus.call(f"{self.service}.conductor", "hello", {"host": host, "worker": self.worker},
-                                                              deadline_seconds=CALL_SECONDS)
+                    self.bus.call(f"{self.service}.conductor", "hello", {"host": self.hosts[0], "worker": self.worker},
+                                  deadline_seconds=CALL_SECONDS)
                     greeted = True
                 if self._running:
                     self.bus.call(f"{self.service}.conductor", "renew", {"worker": self.worker, "task_ids": list(self._running)},
