@@ -57,7 +57,7 @@ def bind_ports(node: Node, errand: Errand) -> dict[str, Any]:
         carried["token"] = "cached" if node.apis.tokens.current()[1] else "new"
         there = node.apis.ask(errand, lambda call: network.list_ports(call, device_id=errand.subject_id, steps={"validate": "boot.24"}))
         ports = [_port(node, errand, wanted, there) for wanted in errand.described["networks"]]
-    nics = [_nic(node, errand, port) for port in ports]
+    nics = [_nic(port, wanted["mtu"]) for port, wanted in zip(ports, errand.described["networks"], strict=True)]
     trace.mark("boot.25", "network API", "compute agent", "http", macs=[n["mac"] for n in nics],
                addresses=[ip["ip_address"] for port in ports for ip in port["fixed_ips"]])
     names = {wanted["network"]: wanted["name"] for wanted in errand.described["networks"]}
@@ -88,9 +88,8 @@ def _port(node: Node, errand: Errand, wanted: dict[str, Any], there: list[dict[s
     return node.apis.ask(errand, lambda call: network.create_port(call, body))
 
 
-def _nic(node: Node, errand: Errand, port: dict[str, Any]) -> dict[str, Any]:
-    net = node.apis.ask(errand, lambda call: network.show_network(call, port["network_id"]))
-    return {"port_id": port["id"], "network_id": port["network_id"], "mac": port["mac_address"], "mtu": net.get("mtu") or 1500,
+def _nic(port: dict[str, Any], mtu: int) -> dict[str, Any]:
+    return {"port_id": port["id"], "network_id": port["network_id"], "mac": port["mac_address"], "mtu": mtu,
             "binding": {"vif_type": port["binding:vif_type"], "vif_details": port["binding:vif_details"]}}
 
 
