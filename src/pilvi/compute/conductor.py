@@ -11,6 +11,7 @@ from pilvi.compute.resources.console import server_of
 from pilvi.compute.resources.host import Host
 from pilvi.compute.resources.server import Server
 from pilvi.compute.resources.task import Task, keep_spans
+from pilvi.compute.scheduler.worker import offer
 from pilvi.compute.server.flows import FLOWS
 from pilvi.compute.server.states import ACTIVE, DELETED, ERROR, PAUSED, SERVER, STOPPED
 from pilvi.core import clock, crypto, trace
@@ -18,7 +19,6 @@ from pilvi.core.bus.interface import Message
 from pilvi.core.conductor import Door
 from pilvi.core.http.app import Application
 from pilvi.core.reconcile import repaired
-from pilvi.placement import client as placement
 
 GRANT_SECONDS = 3600.0
 
@@ -33,7 +33,8 @@ def describe(application: Application, db: Session, task: Any) -> dict[str, Any]
     networks = wanted if isinstance(wanted, list) else []
     facts = {
         "id": server.id, "name": server.name, "hostname": server.hostname, "project_id": server.project_id, "user_id": server.user_id,
-        "flavor": server.flavor, "image_id": server.image_id, "user_data": server.user_data, "meta": server.meta, "key_name": server.key_name,
+        "flavor": server.flavor, "image_id": server.image_id, "user_data": server.user_data, "meta": server.meta,
+        "key_name": server.key_name,
         "public_key": server.public_key, "config_drive": bool(server.config_drive), "availability_zone": server.availability_zone,
         "launch_index": server.launch_index, "reservation_id": server.reservation_id, "networks": networks,
         "groups": server.requested.get("groups") or [], "devices": devices, "network_info": server.network_info,
@@ -63,22 +64,11 @@ def alive(application: Application, args: dict[str, Any], message: Message) -> N
         known = set(db.scalars(select(Host.name).where(Host.name.in_(list(args["hosts"])))))
         db.execute(update(Host).where(Host.name.in_(list(known))).values(seen_at=now, worker=args["worker"]))
         for name, offers in args["hosts"].items():
-            if name not in known: db.add(Host(name=name, seen_at=now, worker=args["worker"], zone=args.get("zone") or "nova", capabilities=offers or {}))
+            if name not in known:
+                db.add(Host(name=name, seen_at=now, worker=args["worker"], zone=args.get("zone") or "nova", capabilities=offers or {}))
             elif offers: db.execute(update(Host).where(Host.name == name).values(capabilities=offers))
     fresh = {name: offers for name, offers in args["hosts"].items() if offers}
-    if fresh:
-        placement.put_hosts(application.state["service_call"](), [
-            placement.Host(name, _inventories(application, offers), offers.get("traits", [])) for name, offers in fresh.items()])
-        application.state["fleet"].forget()
-
-
-def _inventories(application: Application, offers: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    config = application.config
-    return {
-        "VCPU": {"total": offers["vcpus"], "allocation_ratio": config.cpu_allocation_ratio},
-        "MEMORY_MB": {"total": offers["memory_mib"], "allocation_ratio": config.memory_allocation_ratio,
-                      "reserved": min(config.reserved_memory_mib, offers["memory_mib"] // 4)},
-        "DISK_GB": {"total": offers["disk_gib"], "allocation_ratio": config.disk_allocation_ratio}}
+    if fresh: offer(application, fresh)
 
 
 def desired(application: Application, args: dict[str, Any], message: Message) -> dict[str, Any]:

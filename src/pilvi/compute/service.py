@@ -6,7 +6,19 @@ from typing import Any
 from pilvi.compute.conductor import HANDLERS
 from pilvi.compute.config import Config
 from pilvi.compute.resources import (
-    console, flavor, host, interface, keypair, quota_set, server, server_action, server_create, server_label, task, volume_attachment)
+    console,
+    flavor,
+    host,
+    interface,
+    keypair,
+    quota_set,
+    server,
+    server_action,
+    server_create,
+    server_label,
+    task,
+    volume_attachment,
+)
 from pilvi.compute.resources.attachment import BlockDevice
 from pilvi.compute.resources.flavor import FlavorAccess
 from pilvi.compute.scheduler import worker as scheduler

@@ -334,7 +334,7 @@ def update(resource: Resource, call: Call, key: str) -> Any:
             row = resource.find(call, key)
             resource.permit(call, "update", _target(resource, row), key=key)
             _check_fixed(resource, row, inner)
-            if "extra" in changes: changes["extra"] = (row.extra or {}) | changes["extra"]
+            if "extra" in changes and hasattr(row, "extra"): changes["extra"] = (row.extra or {}) | changes["extra"]
             if resource.on_update: resource.on_update(call, row, changes)
             for column, value in changes.items():
                 if hasattr(row, column): setattr(row, column, value)

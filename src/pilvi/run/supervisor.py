@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 NAME = "supervisor"
-STOP_SECONDS = 20
-"""What a process may take to end after SIGTERM."""
+STOP_SECONDS = 60
+"""What all processes may take to end after SIGTERM; an agent that takes the cloud down waits for its guests to power off."""
 
 
 class Process(NamedTuple):

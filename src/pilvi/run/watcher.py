@@ -20,8 +20,8 @@ from typing import Any
 from pilvi.run.files import write_whole
 from pilvi.run.supervisor import NAME, STOP_SECONDS, Process, identity, tail
 
-FIRST_DELAY_SECONDS, LAST_DELAY_SECONDS, STEADY_SECONDS = 0.5, 30.0, 60.0
-"""A dead process is started again after 0.5, 1, 2, … 30 s, for ever; after a minute of running it begins at 0.5 again."""
+FIRST_DELAY_SECONDS, LAST_DELAY_SECONDS, STEADY_SECONDS = 0.5, 30.0, 3.0
+"""A dead process is started again after 0.5, 1, 2, … 30 s, for ever; after three seconds of running it begins at 0.5 again."""
 LOG_BYTES = 16 * 1024 * 1024
 WATCH_SECONDS = 10
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
@@ -52,6 +52,8 @@ class Watcher:
         self.directory, self.word = directory, word
         self.children = {process.name: Child(process) for process in processes}
         self.starting, self.asked_to_stop, self.failure = True, False, ""
+        self.told = set[str]()
+        """Who has been asked to end."""
         self.stop_deadline = 0.0
         """When those that have not ended are killed, by the monotonic clock; 0: it is not being stopped."""
         self.lock = os.open(directory / "run" / f"{NAME}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -81,6 +83,7 @@ class Watcher:
             if self.asked_to_stop:
                 self.begin_stop()
             self.reap()
+            if self.stop_deadline: self.begin_stop()
             self.look_at_clock()
         for name in (*self.children, NAME):
             (self.directory / "run" / f"{name}.pid").unlink(missing_ok=True)
@@ -197,10 +200,14 @@ class Watcher:
         self.begin_stop()
 
     def begin_stop(self) -> None:
-        """Asks every child to end; may be repeated."""
-        if not self.stop_deadline:
-            self.stop_deadline = time.monotonic() + STOP_SECONDS
-            self.signal_all(signal.SIGTERM)
+        """Asks the children to end, those first that came last: an agent says good-bye to a control process that still listens. May be
+        repeated."""
+        if not self.stop_deadline: self.stop_deadline = time.monotonic() + STOP_SECONDS
+        living = [child for child in self.children.values() if child.pid is not None]
+        for child in living:
+            if child.name not in self.told and not any(child.name in other.process.after for other in living):
+                self.told.add(child.name)
+                os.kill(child.pid or 0, signal.SIGTERM)
 
     def signal_all(self, number: signal.Signals) -> None:
         for child in self.children.values():

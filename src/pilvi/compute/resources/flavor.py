@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import String, delete, or_, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pilvi.compute import errors
@@ -18,14 +18,16 @@ from pilvi.core.http.routes import Route
 from pilvi.core.listing import truth_of
 from pilvi.core.policy import Rule
 from pilvi.core.resource import Resource
-from pilvi.core.wire import OPTIONAL, REQUIRED, Base, boolean, field, integer, number, text
+from pilvi.core.wire import OPTIONAL, REQUIRED, Base, Kind, boolean, field, integer, number, text
 
+ID = Kind({"type": ["string", "null"], "maxLength": 255, "pattern": "^[a-zA-Z0-9._ -]+$"}, String(255))
+"""Clients send null, or `auto`, for an id of the cloud's choice."""
 SPEC_NAME = r"^[a-zA-Z0-9_:. -]{1,255}$"
 
 
 class Flavor(Base):
     __tablename__ = "compute_flavors"
-    id: Mapped[str] = field(text(255, r"[a-zA-Z0-9._ -]+"), key=True, create=OPTIONAL, default=new_id)
+    id: Mapped[str] = field(ID, key=True, create=OPTIONAL, default=new_id)
     name: Mapped[str] = field(text(255, r"\S(.*\S)?", shortest=1), create=REQUIRED, unique=True)
     ram: Mapped[int] = field(integer(1, 2**31 - 1), create=REQUIRED)
     vcpus: Mapped[int] = field(integer(1, 2**31 - 1), create=REQUIRED)
@@ -49,7 +51,9 @@ class FlavorAccess(Base):
 def check(call: Call, flavor: Flavor, values: dict[str, Any]) -> None:
     """Ids and names are unique."""
     assert call.db is not None
-    if call.db.execute(select(Flavor.id).where(Flavor.name == flavor.name)).first(): raise errors.FlavorExists(what="name", value=flavor.name)
+    if flavor.id in (None, "auto"): flavor.id = new_id()
+    if call.db.execute(select(Flavor.id).where(Flavor.name == flavor.name)).first():
+        raise errors.FlavorExists(what="name", value=flavor.name)
     if call.db.get(Flavor, flavor.id): raise errors.FlavorExists(what="ID", value=flavor.id)
 
 
@@ -144,7 +148,8 @@ TENANT = {"type": "object", "required": ["tenant"], "properties": {"tenant": {"t
 ACCESS = {"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": False,
           "properties": {"addTenantAccess": TENANT, "removeTenantAccess": TENANT}}
 _P = "os_compute_api:os-flavor-extra-specs:"
-RULES = {_P + "index": Rule("role:admin or role:reader"), _P + "change": Rule("role:admin"), "os_compute_api:os-flavor-access": Rule("role:admin")}
+RULES = {_P + "index": Rule("role:admin or role:reader"), _P + "change": Rule("role:admin"),
+    "os_compute_api:os-flavor-access": Rule("role:admin")}
 ROUTES = [
     Route("/v2.1/flavors/{id}/os-extra_specs", "GET", show_specs, _P + "index", transaction="read"),
     Route("/v2.1/flavors/{id}/os-extra_specs", "POST", add_specs, _P + "change", transaction="write", body=SPECS),
@@ -156,6 +161,7 @@ ROUTES = [
 ]
 RESOURCE = Resource(
     Flavor, "flavor", "/v2.1/flavors", NOVA, owner=None, visible=visible, missing=errors.FlavorNotFound, default_sort=[("id", False)],
-    policy={"list": "anyone", "show": "anyone", "create": "admin", "update": "admin", "delete": "admin"}, brief=("id", "name", "description"),
+    policy={"list": "anyone", "show": "anyone", "create": "admin", "update": "admin", "delete": "admin"},
+    brief=("id", "name", "description"),
     filters={"is_public": by_access, "minRam": at_least(Flavor.ram), "minDisk": at_least(Flavor.disk)},
     on_create=check, on_delete=remove, on_render=render)

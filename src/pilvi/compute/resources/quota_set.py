@@ -129,12 +129,15 @@ def usage(call: Call, id: str) -> dict[str, Any]:
         if not hours: continue
         flavor = row.flavor
         total["total_hours"] += hours
-        for name, key in (("memory_mb", "ram"), ("vcpus", "vcpus"), ("local_gb", "disk")): total[f"total_{name}_usage"] += hours * flavor[key]
+        for name, key in (("memory_mb", "ram"), ("vcpus", "vcpus"), ("local_gb", "disk")):
+            total[f"total_{name}_usage"] += hours * flavor[key]
         servers.append({"instance_id": row.id, "name": row.name, "hours": hours, "flavor": flavor["name"], "memory_mb": flavor["ram"],
-                        "vcpus": flavor["vcpus"], "local_gb": flavor["disk"], "tenant_id": id, "state": row.state, "uptime": int(until - row.launched_at),
+                        "vcpus": flavor["vcpus"], "local_gb": flavor["disk"], "tenant_id": id, "state": row.state,
+                        "uptime": int(until - row.launched_at),
                         "started_at": clock.iso(row.launched_at, fraction=True, zone=""),
                         "ended_at": clock.iso(row.deleted_at, fraction=True, zone="") if row.deleted_at else None})
-    return {"tenant_usage": {"tenant_id": id, "start": clock.iso(begin, fraction=True, zone=""), "stop": clock.iso(until, fraction=True, zone=""),
+    return {"tenant_usage": {"tenant_id": id, "start": clock.iso(begin, fraction=True, zone=""),
+        "stop": clock.iso(until, fraction=True, zone=""),
                              "server_usages": servers, **total}}
 
 
@@ -148,8 +151,11 @@ _Q, _L, _U = "os_compute_api:os-quota-sets:", "os_compute_api:limits", "os_compu
 RULES = {_Q + "show": Rule("@"), _Q + "update": Rule("role:admin"), _L: Rule("@"), _U: Rule("@")}
 _PATH = "/v2.1/os-quota-sets/{id}"
 ROUTES = [
-    Route(_PATH, "GET", show, _Q + "show", transaction="read"), Route(_PATH + "/defaults", "GET", defaults, _Q + "show", transaction="read"),
-    Route(_PATH + "/detail", "GET", detail, _Q + "show", transaction="read"), Route(_PATH, "DELETE", reset, _Q + "update", status=202, transaction="write"),
-    Route(_PATH, "PUT", update, _Q + "update", transaction="write", body=BODY), Route("/v2.1/limits", "GET", show_limits, _L, transaction="read"),
+    Route(_PATH, "GET", show, _Q + "show", transaction="read"),
+    Route(_PATH + "/defaults", "GET", defaults, _Q + "show", transaction="read"),
+    Route(_PATH + "/detail", "GET", detail, _Q + "show", transaction="read"),
+    Route(_PATH, "DELETE", reset, _Q + "update", status=202, transaction="write"),
+    Route(_PATH, "PUT", update, _Q + "update", transaction="write", body=BODY),
+    Route("/v2.1/limits", "GET", show_limits, _L, transaction="read"),
     Route("/v2.1/os-simple-tenant-usage/{id}", "GET", usage, _U, transaction="read"),
 ]

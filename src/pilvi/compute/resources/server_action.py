@@ -17,10 +17,10 @@ from pilvi.compute.server.power import POWER
 from pilvi.compute.server.states import ACTIVE, ERROR, SERVER
 from pilvi.core import task
 from pilvi.core.context import Call
-from pilvi.core.errors import Forbidden, Invalid
+from pilvi.core.errors import Conflict, Forbidden, Invalid
+from pilvi.core.http import faults
 from pilvi.core.http.app import Response
 from pilvi.core.http.routes import Route
-from pilvi.core.http import faults
 from pilvi.core.task import Flow
 
 FLOWS = {flow.name: flow for flow in (*POWER, DELETE)}
@@ -141,7 +141,7 @@ def act(call: Call, id: str) -> Response:
 def delete(call: Call, id: str) -> Response:
     """DELETE /servers/{id}: from any state; a second one while the first runs changes nothing."""
     try: begin(call, id, "delete", "delete")
-    except errors.Conflict as failure:
+    except Conflict as failure:
         if failure.facts.get("state") != "deleting": raise
     return Response(204)
 

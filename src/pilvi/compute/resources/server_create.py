@@ -24,6 +24,7 @@ from pilvi.core.crypto import new_id
 from pilvi.core.errors import Forbidden, Invalid, NotFound
 from pilvi.core.http.app import Response
 from pilvi.core.http.routes import Route
+from pilvi.core.wire import mapping
 from pilvi.image import client as image
 from pilvi.network import client as network
 from pilvi.volume import client as volume
@@ -33,12 +34,14 @@ UUID = {"type": "string", "pattern": "^[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9
 WORD = {"type": "string", "maxLength": 255}
 COUNT = {"type": ["integer", "string"], "minimum": 1, "maximum": 1000, "pattern": "^[1-9][0-9]{0,3}$"}
 FLAG = {"type": ["boolean", "string"]}
-NIC = {"type": "object", "properties": {"uuid": UUID, "port": {"anyOf": [UUID, {"type": "null"}]}, "fixed_ip": {"type": "string", "maxLength": 64},
+NIC = {"type": "object", "properties": {"uuid": UUID, "port": {"anyOf": [UUID, {"type": "null"}]},
+    "fixed_ip": {"type": "string", "maxLength": 64},
                                         "tag": {"type": "string", "maxLength": 60}}, "additionalProperties": False}
 DEVICE = {"type": "object", "properties": {
     "uuid": WORD, "source_type": {"enum": ["volume", "image", "snapshot", "blank"]}, "destination_type": {"enum": ["local", "volume"]},
     "boot_index": {"type": ["integer", "string", "null"]}, "volume_size": {"type": ["integer", "string"]}, "delete_on_termination": FLAG,
-    "device_name": {"type": ["string", "null"], "maxLength": 255}, "disk_bus": WORD, "device_type": WORD, "guest_format": {"type": ["string", "null"]},
+    "device_name": {"type": ["string", "null"], "maxLength": 255}, "disk_bus": WORD, "device_type": WORD,
+    "guest_format": {"type": ["string", "null"]},
     "no_device": {}, "tag": {"type": "string", "maxLength": 60}, "volume_type": {"type": ["string", "null"], "maxLength": 255}},
     "additionalProperties": False}
 HINTS = {"type": "object"}
@@ -48,17 +51,22 @@ def body(version: tuple[int, int]) -> dict[str, Any]:
     """The request's schema at a microversion."""
     networks: dict[str, Any] = {"type": "array", "items": NIC, "maxItems": 64}
     server: dict[str, Any] = {
-        "name": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^\S(.*\S)?$"}, "imageRef": {"type": "string", "maxLength": 2048},
-        "flavorRef": {"type": ["string", "integer"]}, "adminPass": WORD, "metadata": servers.mapping().schema, "key_name": WORD,
+        "name": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^\S(.*\S)?$"},
+        "imageRef": {"type": "string", "maxLength": 2048},
+        "flavorRef": {"type": ["string", "integer"]}, "adminPass": WORD, "metadata": mapping().schema, "key_name": WORD,
         "networks": {"anyOf": [networks, {"enum": ["auto", "none"]}]} if version >= (2, 37) else networks,
-        "OS-DCF:diskConfig": {"enum": ["AUTO", "MANUAL"]}, "accessIPv4": {"type": "string", "maxLength": 64}, "accessIPv6": {"type": "string", "maxLength": 64},
-        "config_drive": FLAG, "security_groups": {"type": "array", "items": {"type": "object", "properties": {"name": WORD}, "required": ["name"]},
+        "OS-DCF:diskConfig": {"enum": ["AUTO", "MANUAL"]}, "accessIPv4": {"type": "string", "maxLength": 64},
+        "accessIPv6": {"type": "string", "maxLength": 64},
+        "config_drive": FLAG, "security_groups": {"type": "array",
+            "items": {"type": "object", "properties": {"name": WORD}, "required": ["name"]},
                                                   "maxItems": 64},
-        "user_data": {"type": ["string", "null"], "maxLength": 65535}, "availability_zone": {"type": "string", "minLength": 1, "maxLength": 255},
+        "user_data": {"type": ["string", "null"], "maxLength": 65535},
+        "availability_zone": {"type": "string", "minLength": 1, "maxLength": 255},
         "block_device_mapping_v2": {"type": "array", "items": DEVICE, "maxItems": 24}, "block_device_mapping": {"type": "array"},
         "min_count": COUNT, "max_count": COUNT, "return_reservation_id": FLAG}
     if version >= (2, 19): server["description"] = {"type": ["string", "null"], "maxLength": 255}
-    if version >= (2, 52): server["tags"] = {"type": "array", "items": {"type": "string", "maxLength": 60, "minLength": 1, "pattern": "^[^,/]*$"},
+    if version >= (2, 52):
+        server["tags"] = {"type": "array", "items": {"type": "string", "maxLength": 60, "minLength": 1, "pattern": "^[^,/]*$"},
                                              "maxItems": 50, "uniqueItems": True}
     if version >= (2, 63): server["trusted_image_certificates"] = {"type": ["array", "null"], "maxItems": 0}
     if version >= (2, 74): server |= {"host": WORD, "hypervisor_hostname": WORD}
@@ -259,12 +267,14 @@ def _write(call: Call, asked: dict[str, Any], wish: dict[str, Any], reservation:
     assert call.db is not None
     name = asked["name"] if count == 1 else f"{asked['name']}-{index + 1}"
     row = Server(
-        id=new_id(), name=name, project_id=call.project_id, user_id=call.user_id, meta=asked.get("metadata") or {}, state=BUILDING, busy=None,
+        id=new_id(), name=name, project_id=call.project_id, user_id=call.user_id, meta=asked.get("metadata") or {}, state=BUILDING,
+        busy=None,
         key_name=asked.get("key_name"), public_key=wish["key"].public_key if wish["key"] else None, flavor=wish["flavor"],
         flavor_id=wish["flavor"]["id"], image_id=wish["image"]["id"] if wish["image"] else None, user_data=wish["user_data"],
         availability_zone=wish["zone"] or "", description=asked.get("description") if "description" in asked else name,
         hostname=asked.get("hostname") or hostname(name), tags=sorted(asked.get("tags") or []), access_ipv4=asked.get("accessIPv4") or "",
-        access_ipv6=asked.get("accessIPv6") or "", config_drive="True" if str(asked.get("config_drive", "")).lower() in ("true", "1") else "",
+        access_ipv6=asked.get("accessIPv6") or "", config_drive="True" if str(asked.get("config_drive", "")).lower() in ("true", "1")
+        else "",
         security_groups=[group["name"] for group in wish["groups"]] or ["default"], reservation_id=reservation, launch_index=index,
         network_info=[], requested={
             "networks": wish["networks"], "groups": [group["id"] for group in wish["groups"]], "zone": wish["zone"],
@@ -291,7 +301,8 @@ def _write_devices(call: Call, row: Server, wish: dict[str, Any]) -> None:
     taken: list[str] = [one["device"] for one in wish["devices"] if one["device"]]
     boots_volume = any(one["boot_index"] == 0 and one["destination"] == "volume" for one in wish["devices"])
     if not boots_volume:
-        call.db.add(BlockDevice(server_id=row.id, device="/dev/vda", boot_index=0, source={"type": "image", "id": row.image_id, "local": True}))
+        call.db.add(BlockDevice(server_id=row.id, device="/dev/vda", boot_index=0,
+            source={"type": "image", "id": row.image_id, "local": True}))
         taken.append("/dev/vda")
     for one in sorted(wish["devices"], key=lambda one: (one["boot_index"] != 0, one["boot_index"])):
         if one["destination"] == "local": continue
@@ -299,7 +310,8 @@ def _write_devices(call: Call, row: Server, wish: dict[str, Any]) -> None:
         taken.append(device)
         call.db.add(BlockDevice(
             server_id=row.id, volume_id=one["id"] if one["source"] == "volume" else None, device=device, boot_index=one["boot_index"],
-            source={"type": one["source"], "id": one["id"], "size_gib": one["size_gib"]}, delete_on_termination=not one["keep"], tag=one["tag"]))
+            source={"type": one["source"], "id": one["id"], "size_gib": one["size_gib"]}, delete_on_termination=not one["keep"],
+            tag=one["tag"]))
     call.db.flush()
 
 

@@ -69,7 +69,8 @@ def attach(call: Call, id: str) -> Response:
     try:
         with call.application.database.write() as call.db:
             row = _add(call, server, asked, attachment["id"])
-            work = add(call, server, FLOWS["attach_volume"], {"block_device_id": row.id, "attachment_id": attachment["id"], "volume_id": row.volume_id,
+            work = add(call, server, FLOWS["attach_volume"],
+                {"block_device_id": row.id, "attachment_id": attachment["id"], "volume_id": row.volume_id,
                                                               "device": row.device})
             record(call, id, "attach_volume")
             shown = _shown(call, row)
@@ -100,7 +101,8 @@ def _add(call: Call, server: Any, asked: dict[str, Any], attachment_id: str) -> 
     taken = [one.device for one in devices_of(call.db, server.id)]
     wanted = asked.get("device") or ""
     device = f"/dev/vd{wanted[-1]}" if wanted and f"/dev/vd{wanted[-1]}" not in taken else free_name(taken)
-    row = BlockDevice(server_id=server.id, volume_id=asked["volumeId"], attachment_id=attachment_id, device=device, source={"type": "volume"},
+    row = BlockDevice(server_id=server.id, volume_id=asked["volumeId"], attachment_id=attachment_id, device=device,
+        source={"type": "volume"},
                       tag=asked.get("tag"), delete_on_termination=bool(asked.get("delete_on_termination")))
     call.db.add(row)
     call.db.flush()
@@ -122,7 +124,8 @@ def detach(call: Call, id: str, volume_id: str) -> Response:
     with call.application.database.write() as call.db:
         row = _one(call, id, volume_id)
         if row.boot_index == 0: raise errors.BootVolumeAttached()
-        work = add(call, server, FLOWS["detach_volume"], {"block_device_id": row.id, "attachment_id": row.attachment_id, "volume_id": volume_id,
+        work = add(call, server, FLOWS["detach_volume"], {"block_device_id": row.id, "attachment_id": row.attachment_id,
+            "volume_id": volume_id,
                                                           "device": row.device})
         record(call, id, "detach_volume")
     call.db = None

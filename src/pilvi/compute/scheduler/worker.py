@@ -1,4 +1,5 @@
-"""The scheduler as a worker: takes a request from the queue, reads hosts, lets the pure part choose, claims, and hands the task to the host.
+"""The scheduler as a worker: takes a request from the queue, reads hosts, lets the pure part choose, claims, and hands the task to the
+host.
 
 Boot steps 9 to 12. A claim that another request has won is tried on the next best host; what is left over of a lost race is released.
 """
@@ -16,7 +17,8 @@ from pilvi.compute.resources.host import Fleet
 from pilvi.compute.resources.host import Host as HostRow
 from pilvi.compute.resources.server import Server
 from pilvi.compute.resources.task import Task
-from pilvi.compute.scheduler.select import explain, select as choose
+from pilvi.compute.scheduler.select import explain
+from pilvi.compute.scheduler.select import select as choose
 from pilvi.compute.scheduler.types import Host, Request
 from pilvi.compute.server.boot import BOOT
 from pilvi.core import clock, task, trace
@@ -46,7 +48,8 @@ def select_host(application: Application, args: dict[str, Any], message: Message
         with trace.step("boot.11", "scheduler", "database", "sql") as carried:
             host = _claim(application, work, server, request, hosts, args["attempt"])
             carried |= {"host": host}
-        with trace.step("boot.12", "scheduler", "queue", application.bus.transport if application.bus else "", target=f"compute.host.{host}"):
+        with trace.step("boot.12", "scheduler", "queue", application.bus.transport if application.bus else "",
+                target=f"compute.host.{host}"):
             hand_over(application, host, work.id)
     return {"host": host, "spans": trace.encode(story.spans)}
 
@@ -55,6 +58,22 @@ def hand_over(application: Application, host: str, task_id: str) -> None:
     """The cast: a hint to the host that a task waits for it."""
     assert application.bus is not None
     application.bus.cast(f"compute.host.{host}", "run", {"host": host, "task_id": task_id})
+
+
+def offer(application: Application, hosts: dict[str, dict[str, Any]]) -> None:
+    """Tells placement what hosts have: {name: capabilities}. Repeatable."""
+    placement.put_hosts(application.state["service_call"](), [
+        placement.Host(name, _inventories(application, offers), offers.get("traits", [])) for name, offers in hosts.items()])
+    application.state["fleet"].forget()
+
+
+def _inventories(application: Application, offers: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    config = application.config
+    return {
+        "VCPU": {"total": offers["vcpus"], "allocation_ratio": config.cpu_allocation_ratio},
+        "MEMORY_MB": {"total": offers["memory_mib"], "allocation_ratio": config.memory_allocation_ratio,
+                      "reserved": min(config.reserved_memory_mib, offers["memory_mib"] // 4)},
+        "DISK_GB": {"total": offers["disk_gib"], "allocation_ratio": config.disk_allocation_ratio}}
 
 
 def resources_of(flavor: dict[str, Any], boots_volume: bool) -> dict[str, int]:
@@ -85,7 +104,8 @@ def _situation(application: Application, work: Any, server: Any) -> tuple[Reques
 
 
 def _volume_host(work: Any) -> str | None:
-    return work.facts.get("volume_host")
+    found: str | None = work.facts.get("volume_host")
+    return found
 
 
 def _hosts_of(db: Session, hints: dict[str, Any]) -> dict[str, Any]:
@@ -108,9 +128,12 @@ def _host(row: Any, candidate: Any, now: float, silent: float) -> Host:
     cpu, memory, disk = (candidate.capacity.get(name, (0, 0)) for name in ("VCPU", "MEMORY_MB", "DISK_GB"))
     offers = row.capabilities or {}
     return Host(
-        name=row.name, vcpus=cpu[0], vcpus_used=cpu[1], memory_mib=memory[0], memory_used_mib=memory[1], disk_gib=disk[0], disk_used_gib=disk[1],
-        enabled=row.enabled, up=not row.forced_down and now - row.seen_at < silent, availability_zone=row.zone, failed_builds=row.failed_builds,
-        traits=frozenset(candidate.traits), hypervisor_type=offers.get("hypervisor_type", ""), architecture=offers.get("architecture", "x86_64"),
+        name=row.name, vcpus=cpu[0], vcpus_used=cpu[1], memory_mib=memory[0], memory_used_mib=memory[1], disk_gib=disk[0],
+        disk_used_gib=disk[1],
+        enabled=row.enabled, up=not row.forced_down and now - row.seen_at < silent, availability_zone=row.zone,
+        failed_builds=row.failed_builds,
+        traits=frozenset(candidate.traits), hypervisor_type=offers.get("hypervisor_type", ""),
+        architecture=offers.get("architecture", "x86_64"),
         hypervisor_version=offers.get("hypervisor_version", 0))
 
 

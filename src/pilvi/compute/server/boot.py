@@ -22,7 +22,7 @@ from pilvi.placement import client as placement
 from pilvi.volume import client as volume
 
 CALL_SECONDS = 60.0
-STORY = {"arrive": "boot.03", "validate": "boot.04", "validated": "boot.05"}
+STORY = {"arrive": "boot.03", "validate": "boot.04", "validated": "boot.05", "caller": "compute API"}
 AGENT_STORY = {"take": "boot.13", "ask": "boot.14", "taken": "boot.15", "query": "boot.16", "found": "boot.17", "answer": "boot.18",
                "got": "boot.19"}
 

@@ -45,7 +45,8 @@ class Message:
     method: str
     path: str
     headers: dict[str, str] = field(default_factory=dict)
-    body: bytes = b""
+    body: bytes | Iterator[bytes] = b""
+    """Pieces only over a `Socket`, with their content-length among the headers."""
 
 
 class Transport(Protocol):
@@ -122,6 +123,7 @@ class Socket:
     @contextmanager
     def stream(self, message: Message) -> Iterator[tuple[Reply, Callable[[int], bytes]]]:
         """The reply's head, and a function that reads its body piece by piece."""
+        forbid_open()
         connection = http.client.HTTPConnection(self.host, self.port, timeout=self.timeout_seconds)
         try:
             connection.request(message.method, self.prefix + message.path, message.body, message.headers)

@@ -16,6 +16,7 @@ class InProcess:
     def send(self, message: Message) -> Reply:
         """Never raises; failures are replies."""
         path, _, query = message.path.partition("?")
+        assert isinstance(message.body, bytes)
         request = Request(message.method, path, query, message.headers, message.body, self.base, self.name)
         with trace.active(None): response = self.application.handle(request)
         return Reply(response.status, {k.lower(): str(v) for k, v in response.headers.items()}, response.payload())

@@ -132,7 +132,8 @@ def show(call: Call) -> Response:
     """GET /v3/auth/tokens: is X-Subject-Token good, and whose is it?"""
     assert call.application is not None and call.request is not None
     story = call.trace
-    with trace.step(story.steps.get("validated") if story else None, "identity", "caller", call.request.transport) as carried:
+    step, peer = (story.steps.get("validated"), story.steps.get("caller", "caller")) if story else (None, "")
+    with trace.step(step, "identity", peer, call.request.transport) as carried:
         payload, facts = _subject(call)
         carried |= {"user": facts.user["name"], "roles": sorted(facts.roles.values())}
     if story and "validated" in story.steps: _link_login(call.application, payload, story)

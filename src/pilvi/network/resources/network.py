@@ -23,6 +23,7 @@ from pilvi.network.resources.standard import (
     SHARED,
     check_revision,
     permit_attributes,
+    refuse_agents,
     shared_with,
     tag_filters,
     visible_networks,
@@ -87,6 +88,7 @@ def change(call: Call, network: Network, changes: dict[str, Any]) -> None:
     """What others use already stays."""
     assert call.db is not None
     check_revision(call, network)
+    refuse_agents(call, "update_network")
     permit_attributes(call, "update_network", Network, changes, network.project_id)
     if changes.get("shared") is False and network.shared: check_unshared(call.db, network, "*")
     if changes.get("external") is False and network.external: check_no_gateways(call.db, network)
@@ -118,10 +120,14 @@ def check_no_gateways(db: Session, network: Network) -> None:
 
 
 def remove(call: Call, network: Network) -> None:
-    """Its subnets and its own port go with it; others' ports keep it."""
+    """Its subnets, its own port and floating IPs that lead nowhere go with it; others' ports keep it."""
     assert call.db is not None
     check_revision(call, network)
+    refuse_agents(call, "delete_network")
     db = call.db
+    idle = list(db.query(FloatingIp).where(FloatingIp.floating_network_id == network.id, FloatingIp.port_id.is_(None)))
+    service_port.remove(db, [floating.floating_port_id for floating in idle])
+    for floating in idle: db.delete(floating)
     ports = list(db.execute(select(Port.id, Port.device_owner).where(Port.network_id == network.id)))
     if used := [port.id for port in ports if port.device_owner != service_port.METADATA]:
         raise errors.NetworkInUse(net_id=network.id, ports=", ".join(used[:IN_THE_WAY]))

@@ -66,10 +66,10 @@ def _check_family(subnet: Subnet, network: Network, values: dict[str, Any]) -> N
 
 
 def _check_overlap(db: Session, subnet: Subnet) -> None:
-    for other_id, cidr in db.execute(select(Subnet.id, Subnet.cidr).where(Subnet.network_id == subnet.network_id)):
+    for cidr in db.scalars(select(Subnet.cidr).where(Subnet.network_id == subnet.network_id)):
         if addressing.overlap(cidr, subnet.cidr):
             raise errors.InvalidInput(error_message=f"Requested subnet with cidr: {subnet.cidr} for network: {subnet.network_id} overlaps "
-                                                    f"with subnet: {other_id} (cidr: {cidr})")
+                                                    "with another subnet")
 
 
 def _check_ipv6(subnet: Subnet) -> None:

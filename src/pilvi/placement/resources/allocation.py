@@ -74,7 +74,7 @@ def show(call: Call, id: str) -> dict[str, Any]:
     assert call.db is not None
     by_provider = _grouped(call, id)
     generations: dict[str, int] = dict(call.db.execute(select(provider.TABLE.c.id, provider.TABLE.c.generation)
-                                       .where(provider.TABLE.c.id.in_(list(by_provider)))).tuples().all())
+                                       .where(provider.TABLE.c.id.in_(list(by_provider)))).all())
     body: dict[str, Any] = {"allocations": {place: {"generation": generations[place], "resources": amounts}
                                             for place, amounts in by_provider.items()}}
     row = call.db.execute(select(CONSUMERS).where(CONSUMERS.c.id == id)).first()

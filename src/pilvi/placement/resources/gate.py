@@ -3,6 +3,8 @@
 The number is written on each provider that the change touches. Whoever remembers the last number it has seen can read just what changed
 since. On SQLite the write lock is the gate anyway; elsewhere it is the counter's row, locked until commit, so numbers are also the order of
 commits. That makes check-then-write safe: no claim can slip between another's check and its write.
+
+Source: own; upstream retries on generation conflicts instead.
 """
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 Not part of the Placement API: a cloud that starts with thousands of hosts would need four requests for each. Only services may call it;
 what it writes is what those requests would write, and a host that is as described already is left alone, its generation too. CUSTOM_
 classes and traits are made as they are met.
+
+Source: own; no upstream counterpart.
 """
 from __future__ import annotations
 
