@@ -278,7 +278,7 @@ def create(resource: Resource, call: Call) -> Any:
     """POST: one, or several in the families that know bulk."""
     assert call.application is not None
     several = resource.dialect.bulk and isinstance(call.body, dict) and isinstance(call.body.get(resource.plural), list)
-    inner = call.body[resource.plural] if several else [resource.open(call.body)]
+    inner = [_unwrapped(resource, one) for one in call.body[resource.plural]] if several else [resource.open(call.body)]
     resource.permit(call, "create")
     made = [resource.take(call, "create", one) for one in inner]
     for values in made: _own(resource, call, values)
@@ -295,12 +295,20 @@ def create(resource: Resource, call: Call) -> Any:
     return Answer(resource.status_of(call, "create"), {resource.plural: bodies} if several else resource.wrap(bodies[0]))
 
 
+def _unwrapped(resource: Resource, one: Any) -> Any:
+    """An item of a bulk request; neutron's clients may put each in an envelope of its own."""
+    return one[resource.name] if isinstance(one, dict) and set(one) == {resource.name} else one
+
+
 def _own(resource: Resource, call: Call, values: dict[str, Any]) -> None:
     """The new thing belongs to the caller's project; only an administrator or a service may name another."""
     if resource.owner is None or not hasattr(resource.table, resource.owner): return
     mine = call.user_id if resource.owner == "user_id" else call.project_id
     named = values.get(resource.owner) or mine
     if named != mine and not call.is_admin and "service" not in call.identity.roles:
+        if resource.dialect.name == "neutron":
+            raise Invalid("Specifying 'project_id' or 'tenant_id' other than the authenticated project in request requires admin "
+                          "privileges")
         raise Forbidden(action=f"create a {resource.name} for another {resource.owner.removesuffix('_id')}")
     if not named: raise Invalid(f"A {resource.name} needs a project: use a project-scoped token, or name {resource.owner}.")
     values[resource.owner] = named

@@ -23,8 +23,8 @@ LOG = structlog.get_logger()
 
 @dataclass
 class Node:
-    """What the acts work with. `open_metadata(network_id)` makes 169.254.169.254 answer on a network of this host, `close_metadata` ends that,
-    `opened_metadata()` tells where it does."""
+    """What the acts work with. `open_metadata(network_id)` makes 169.254.169.254 answer on a network of this host, `close_metadata` ends
+    it, `opened_metadata()` tells where it does."""
     drivers: dict[str, Hypervisor]
     apis: Apis
     images: Images

@@ -70,9 +70,8 @@ def _check_provider(db: Session, network: Network, config: Config) -> None:
 
 def _check_mtu(mtu: int, most: int, versions: list[int]) -> None:
     if mtu > most: raise errors.InvalidInput(error_message=f"Requested MTU is too big, maximum is {most}")
-    for version in versions or [4]:
-        if mtu < LEAST_MTU[version]:
-            raise errors.InvalidInput(error_message=f"Requested MTU is too small, minimum for IPv{version} is {LEAST_MTU[version]}")
+    for version in versions:
+        if mtu < LEAST_MTU[version]: raise errors.NetworkMTUSubnetConflict(mtu=mtu, least=LEAST_MTU[version], version=version)
 
 
 def share(db: Session, network: Network, action: str, wanted: bool) -> None:
@@ -101,10 +100,11 @@ def change(call: Call, network: Network, changes: dict[str, Any]) -> None:
     if changes.get("external") is False: call.db.execute(delete(Sharing).where(Sharing.object_id == network.id, Sharing.action == EXTERNAL))
 
 
-def check_unshared(db: Session, network: Network, target: str) -> None:
-    """Raises InvalidSharedSetting if the policy for the target ("*": every one) is what lets a project have ports or subnets there."""
+def check_unshared(db: Session, network: Network, target: str, successor: str = "") -> None:
+    """Raises InvalidSharedSetting if the policy for the target ("*": every one) is what lets a project have ports or subnets there;
+    `successor`: whom a new policy would let in instead."""
     others = set(db.scalars(select(Sharing.target_project).where(
-        Sharing.object_id == network.id, Sharing.action == SHARED, Sharing.target_project != target)))
+        Sharing.object_id == network.id, Sharing.action == SHARED, Sharing.target_project != target))) | {successor}
     if "*" in others: return
     ports = select(Port.project_id).where(Port.network_id == network.id, Port.device_owner.not_in(service_port.OWN))
     users = set(db.scalars(ports.union(select(Subnet.project_id).where(Subnet.network_id == network.id))))
