@@ -33,7 +33,8 @@ def describe(application: Application, db: Session, task: Any) -> dict[str, Any]
     networks = wanted if isinstance(wanted, list) else []
     facts = {
         "id": server.id, "name": server.name, "hostname": server.hostname, "project_id": server.project_id, "user_id": server.user_id,
-        "flavor": server.flavor, "image_id": server.image_id, "user_data": server.user_data, "meta": server.meta, "key_name": server.key_name,
+        "flavor": server.flavor, "image_id": server.image_id, "user_data": server.user_data, "meta": server.meta,
+        "key_name": server.key_name,
         "public_key": server.public_key, "config_drive": bool(server.config_drive), "availability_zone": server.availability_zone,
         "launch_index": server.launch_index, "reservation_id": server.reservation_id, "networks": networks,
         "groups": server.requested.get("groups") or [], "devices": devices, "network_info": server.network_info,
@@ -63,7 +64,8 @@ def alive(application: Application, args: dict[str, Any], message: Message) -> N
         known = set(db.scalars(select(Host.name).where(Host.name.in_(list(args["hosts"])))))
         db.execute(update(Host).where(Host.name.in_(list(known))).values(seen_at=now, worker=args["worker"]))
         for name, offers in args["hosts"].items():
-            if name not in known: db.add(Host(name=name, seen_at=now, worker=args["worker"], zone=args.get("zone") or "nova", capabilities=offers or {}))
+            if name not in known:
+                db.add(Host(name=name, seen_at=now, worker=args["worker"], zone=args.get("zone") or "nova", capabilities=offers or {}))
             elif offers: db.execute(update(Host).where(Host.name == name).values(capabilities=offers))
     fresh = {name: offers for name, offers in args["hosts"].items() if offers}
     if fresh: offer(application, fresh)

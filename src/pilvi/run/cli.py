@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="A complete, OpenStack-compatible cloud.")
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
+    help="A complete, OpenStack-compatible cloud.")
 image_app = typer.Typer(no_args_is_help=True, help="Guest images.")
 app.add_typer(image_app, name="image")
 out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 150)
@@ -64,7 +65,8 @@ def up(
     privileged_control: Annotated[bool, typer.Option(hidden=True, help="Control runs as root too.")] = False,
 ) -> None:
     """Starts the cloud in the background; the first time it makes flavors, networks, an image and a first server."""
-    from pilvi.run import lifecycle, settings as choices, supervisor
+    from pilvi.run import lifecycle, supervisor
+    from pilvi.run import settings as choices
     began = time.monotonic()
     directory = folder()
     known = choices.load(directory) if (directory / "cloud.json").exists() else None
@@ -72,7 +74,8 @@ def up(
         raise fail("Real machines and networks need root. As root: `./pilvi up`. Without: `./pilvi up --simulated`, the same APIs over "
                    "simulated machines.", 2)
     wish = known or choices.Settings(state=str(directory), simulated=simulated)
-    if known and simulated and not known.simulated: raise fail(f"The cloud in {directory} is a real one; give another folder with --state.", 2)
+    if known and simulated and not known.simulated:
+        raise fail(f"The cloud in {directory} is a real one; give another folder with --state.", 2)
     for name, value in (("listen", listen), ("hosts", hosts if hosts != 1 else 0), ("seed", seed), ("failures", failures),
                         ("database_url", database_url), ("bus_url", bus_url)):
         if value: setattr(wish, name, value)
@@ -98,7 +101,8 @@ def _furnish(settings: Any, empty: bool, began: float) -> None:
     except (Failure, furnish.ServerFailed) as failure: raise fail(str(failure)) from None
     out.print(f"\n[bold green]The cloud is up[/] after {time.monotonic() - began:.1f} s at [bold]{settings.url}[/]")
     if told and not settings.simulated: out.print(f"  log in to it:   ssh -i {told['key']} root@{told['address']}")
-    out.print(f"  use it:         export OS_CLIENT_CONFIG_FILE={settings.directory}/clouds.yaml OS_CLOUD=pilvi-demo   # administrator: pilvi")
+    out.print(f"  use it:         export OS_CLIENT_CONFIG_FILE={settings.directory}/clouds.yaml OS_CLOUD=pilvi-demo"
+              "   # administrator: pilvi")
     out.print("                  openstack server list")
 
 
@@ -185,7 +189,8 @@ def trace(server: str) -> None:
 
 @app.command("explain")
 def explain_(what: Annotated[str, typer.Argument(help="server, or policy")], name: str,
-             as_user: Annotated[str, typer.Option("--as", help="policy: whose eyes (a user of clouds.yaml: admin or demo).")] = "demo") -> None:
+             as_user: Annotated[str, typer.Option("--as",
+                 help="policy: whose eyes (a user of clouds.yaml: admin or demo).")] = "demo") -> None:
     """Why a server is as it is, or why policy allows or refuses."""
     from pilvi.run import explain, permission
     try:
@@ -226,7 +231,8 @@ def reset(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = Fals
 
 
 @app.command()
-def backup(target: Path, disks: Annotated[bool, typer.Option(help="With the disks of servers and volumes; the cloud should be down.")] = False) -> None:
+def backup(target: Path, disks: Annotated[bool,
+        typer.Option(help="With the disks of servers and volumes; the cloud should be down.")] = False) -> None:
     """Saves database, keys, network state and images."""
     from pilvi.run import lifecycle
     try: out.print(str(lifecycle.backup(settings_of(), target.absolute(), disks=disks)))

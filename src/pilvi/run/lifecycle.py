@@ -14,7 +14,8 @@ from pathlib import Path
 import yaml
 from msgspec.structs import replace
 
-from pilvi.run import debian, settings as choices, supervisor
+from pilvi.run import debian, supervisor
+from pilvi.run import settings as choices
 from pilvi.run.settings import Settings
 from pilvi.run.supervisor import Process
 
@@ -35,7 +36,8 @@ def processes(settings: Settings) -> list[Process]:
     uid = settings.control_uid if os.getuid() == 0 and settings.unprivileged else None
     python = [sys.executable, *([] if "PYTHONPATH" in env else ["-I"])]
     found = [Process("control", [*python, "-m", "pilvi.run.server", settings.state], uid, uid, env)]
-    if settings.agent: found.append(Process("agent", [*python, "-m", "pilvi.run.agent", settings.state], None, None, env, after=("control",)))
+    if settings.agent:
+        found.append(Process("agent", [*python, "-m", "pilvi.run.agent", settings.state], None, None, env, after=("control",)))
     return found
 
 
@@ -64,7 +66,8 @@ def write_clouds(settings: Settings) -> None:
     path = settings.directory / "clouds.yaml"
     beside = path.with_name(".clouds.yaml")
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file: yaml.safe_dump({"clouds": {"pilvi": cloud("admin", "admin"), "pilvi-demo": cloud("demo", "demo")}}, file)
+    with os.fdopen(descriptor, "w") as file:
+        yaml.safe_dump({"clouds": {"pilvi": cloud("admin", "admin"), "pilvi-demo": cloud("demo", "demo")}}, file)
     beside.rename(path)
 
 
@@ -101,7 +104,8 @@ def uninstall(directory: Path, say: Say) -> None:
     stop(directory)
     removed = debian.remove(directory) if os.getuid() == 0 else []
     say(f"removed packages: {', '.join(removed) or 'none'}")
-    for name in ("control", "host", "run", "logs", "guest", "policy", "clouds.yaml", "cloud.json", "hello.key", "installed.json", "config.toml"):
+    for name in ("control", "host", "run", "logs", "guest", "policy", "clouds.yaml", "cloud.json", "hello.key", "installed.json",
+            "config.toml"):
         path = directory / name
         if path.is_dir(): shutil.rmtree(path)
         else: path.unlink(missing_ok=True)
@@ -111,7 +115,8 @@ def uninstall(directory: Path, say: Say) -> None:
 
 
 def backup(settings: Settings, target: Path, *, disks: bool) -> Path:
-    """Database, keys, network state and images, optionally disks, in one archive; the cloud may be up (each database is a consistent copy)."""
+    """Database, keys, network state and images, optionally disks, in one archive; the cloud may be up (each database is a consistent
+    copy)."""
     root = settings.directory
     if settings.database_url: raise Refused("The database is a server's: use its own backup (pg_dump) and keep DIR/control/keys.")
     with tempfile.TemporaryDirectory(dir=root) as scratch, tarfile.open(target, "w:gz", compresslevel=1) as tar:

@@ -63,7 +63,8 @@ class Control:
         settings = self.settings
         url = settings.database_url or f"sqlite:///{settings.control_directory}/db/{service.name}.sqlite"
         database = Database(url)
-        migrate(database, service.name, [Base.metadata.tables[t.__tablename__] for t in (*(r.table for r in service.resources), *service.tables)])
+        migrate(database, service.name, [Base.metadata.tables[t.__tablename__]
+            for t in (*(r.table for r in service.resources), *service.tables)])
         policy = settings.directory / "policy" / f"{service.name}.yaml"
         grant_key = secret_file(self.keys / "grants").encode()
         application = Application(service, database=database, bus=self.bus, config=self.options.get(service.name), region=settings.region,
@@ -80,8 +81,10 @@ class Control:
         backend = BACKENDS["simulated" if settings.simulated else "ovn"](  # type: ignore[call-arg]
             settings.run_directory / "control" / "ovn", cloud_id=settings.cloud_id, listen=settings.network_listen or None)
         injected: dict[str, Any] = {
-            "master_key": secret_file(self.keys / "master", lambda: Fernet.generate_key().decode()), "service_call": lambda: _service_call(tokens),
-            "network_backend": backend, "image_directory": settings.control_directory / "images", "novnc": NOVNC if NOVNC.exists() else None,
+            "master_key": secret_file(self.keys / "master", lambda: Fernet.generate_key().decode()),
+            "service_call": lambda: _service_call(tokens),
+            "network_backend": backend, "image_directory": settings.control_directory / "images",
+            "novnc": NOVNC if NOVNC.exists() else None,
             "console_socket": settings.run_directory / "console.sock", "settings": settings}
         self.bus.start()
         for application in self.applications.values():
@@ -89,7 +92,8 @@ class Control:
             if application.service.start: application.service.start(application)
             for target, handlers in application.service.handlers.items():
                 self.bus.serve(target, {name: _handler(function, application) for name, function in handlers.items()}, threads=4)
-            self.loops += [Repeat(loop.name, loop.seconds, partial(loop.function, application)).start() for loop in application.service.loops]
+            self.loops += [Repeat(loop.name, loop.seconds, partial(loop.function, application)).start()
+                for loop in application.service.loops]
 
     def stop(self) -> None:
         """Ends the loops, the workers and the bus; nothing is lost, since tasks are rows."""
@@ -157,8 +161,10 @@ def main(directory: Path) -> None:
     control = Control(settings)
     control.start()
     host, _, port = settings.listen.rpartition(":")
-    server = _Server(uvicorn.Config(control, host, int(port), log_config=None, access_log=False, lifespan="off", loop="uvloop", http="httptools",
-                                    ws="websockets-sansio", timeout_graceful_shutdown=5, server_header=False, h11_max_incomplete_event_size=65536))
+    server = _Server(uvicorn.Config(control, host, int(port), log_config=None, access_log=False, lifespan="off", loop="uvloop",
+        http="httptools",
+                                    ws="websockets-sansio", timeout_graceful_shutdown=5, server_header=False,
+                                    h11_max_incomplete_event_size=65536))
     server.run()
     control.stop()
 

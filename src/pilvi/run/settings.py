@@ -114,7 +114,8 @@ def prepare(settings: Settings) -> None:
     root = settings.directory
     for path in (root, root / "run", root / "logs", root / "host"):
         path.mkdir(mode=0o755, parents=True, exist_ok=True)
-    for path in (settings.control_directory, root / "run" / "control", *(settings.control_directory / name for name in ("db", "keys", "images", "ovn"))):
+    for path in (settings.control_directory, root / "run" / "control",
+            *(settings.control_directory / name for name in ("db", "keys", "images", "ovn"))):
         path.mkdir(mode=0o700, exist_ok=True)
         if os.getuid() == 0: os.chown(path, settings.control_uid, settings.control_uid)
     (root / "run" / "control").chmod(0o711)

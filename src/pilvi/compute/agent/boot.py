@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from pilvi.compute.agent.node import Node
@@ -67,13 +68,15 @@ def bind_ports(node: Node, errand: Errand) -> dict[str, Any]:
 def info_of(port: dict[str, Any], network_name: str) -> dict[str, Any]:
     """What the server's record keeps of a port."""
     fixed = [{"ip_address": ip["ip_address"], "version": 6 if ":" in ip["ip_address"] else 4} for ip in port["fixed_ips"]]
-    return {"port_id": port["id"], "network_id": port["network_id"], "network_name": network_name, "mac": port["mac_address"], "fixed_ips": fixed}
+    return {"port_id": port["id"], "network_id": port["network_id"], "network_name": network_name, "mac": port["mac_address"],
+        "fixed_ips": fixed}
 
 
 def _port(node: Node, errand: Errand, wanted: dict[str, Any], there: list[dict[str, Any]]) -> dict[str, Any]:
     """The port for one wish: the user's own, one that an earlier try made, or a new one."""
     server = errand.described
-    mine = {"device_id": errand.subject_id, "device_owner": "compute:" + (server["availability_zone"] or "nova"), "binding:host_id": errand.host}
+    mine = {"device_id": errand.subject_id, "device_owner": "compute:" + (server["availability_zone"] or "nova"),
+        "binding:host_id": errand.host}
     if wanted.get("port"): return node.apis.ask(errand, lambda call: network.update_port(call, wanted["port"], mine))
     made = next((port for port in there if port["network_id"] == wanted["network"]), None)
     if made is not None:
@@ -92,7 +95,8 @@ def _nic(node: Node, errand: Errand, port: dict[str, Any]) -> dict[str, Any]:
 
 
 def connect_volumes(node: Node, errand: Errand) -> dict[str, Any]:
-    """Steps 26 to 28: every volume is made, reserved for the server and connected to this host; a server without volumes asks all the same."""
+    """Steps 26 to 28: every volume is made, reserved for the server and connected to this host; a server without volumes asks all the
+    same."""
     with trace.step("boot.26", "compute agent", "identity, volume API", "http") as carried:
         carried["token"] = "cached" if node.apis.tokens.current()[1] else "new"
         held = node.apis.ask(errand, lambda call: volume.attachments(call, instance_id=errand.subject_id, steps={"validate": "boot.27"}))
@@ -177,10 +181,10 @@ def wait_up(node: Node, errand: Errand, port_id: str) -> None:
         pause = min(pause * 2, 1.0)
 
 
-def metadata_of(errand: Errand) -> dict[str, Any]:
-    """What the server is told about itself (compute/metadata.py), with where it may ask from."""
+def metadata_of(errand: Errand, more: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+    """What the server is told about itself (compute/metadata.py), with where it may ask from; `more`: cards plugged since."""
     server = errand.described
-    info = errand.facts.get("network_info") or server["network_info"]
+    info = [*(errand.facts.get("network_info") or server["network_info"]), *more]
     data = base64.b64decode(server["user_data"]) if server["user_data"] else None
     return {
         "uuid": server["id"], "name": server["name"], "hostname": server["hostname"], "project_id": server["project_id"],
@@ -195,3 +199,4 @@ def destroy_machine(node: Node, errand: Errand) -> None:
     """Removes every trace of the server on this host."""
     node.drivers[errand.host].destroy(errand.subject_id)
     node.forget(errand.subject_id)
+    node.tidy_metadata()

@@ -21,7 +21,8 @@ TICKET_BYTES = 200
 class Consoles:
     """The door. `redeem(ticket)` asks the conductor: {"server_id", "kind"}; `driver_of(server_id)` finds the machine."""
 
-    def __init__(self, path: Path, uid: int, redeem: Callable[[str], dict[str, Any]], driver_of: Callable[[str], Hypervisor | None]) -> None:
+    def __init__(self, path: Path, uid: int, redeem: Callable[[str], dict[str, Any]],
+            driver_of: Callable[[str], Hypervisor | None]) -> None:
         self.path, self.uid, self.redeem, self.driver_of = path, uid, redeem, driver_of
 
     def start(self) -> None:

@@ -155,7 +155,8 @@ async def _copy(socket: WebSocket, reader: asyncio.StreamReader, writer: asyncio
 
 REMOTE = {"type": "object", "required": ["remote_console"], "additionalProperties": False, "properties": {"remote_console": {
     "type": "object", "required": ["protocol", "type"], "additionalProperties": False,
-    "properties": {"protocol": {"enum": ["vnc", "spice", "serial", "mks"]}, "type": {"enum": ["novnc", "xvpvnc", "spice-html5", "serial", "webmks"]}}}}}
+    "properties": {"protocol": {"enum": ["vnc", "spice", "serial", "mks"]},
+        "type": {"enum": ["novnc", "xvpvnc", "spice-html5", "serial", "webmks"]}}}}}
 _RULE = "os_compute_api:os-remote-consoles"
 RULES = {_RULE: Rule(PERSONAS["anyone"])}
 ROUTES = [

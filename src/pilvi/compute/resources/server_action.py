@@ -18,9 +18,9 @@ from pilvi.compute.server.states import ACTIVE, ERROR, SERVER
 from pilvi.core import task
 from pilvi.core.context import Call
 from pilvi.core.errors import Conflict, Forbidden, Invalid
+from pilvi.core.http import faults
 from pilvi.core.http.app import Response
 from pilvi.core.http.routes import Route
-from pilvi.core.http import faults
 from pilvi.core.task import Flow
 
 FLOWS = {flow.name: flow for flow in (*POWER, DELETE)}
