@@ -65,7 +65,7 @@ def up(
     privileged_control: Annotated[bool, typer.Option(hidden=True, help="Control runs as root too.")] = False,
 ) -> None:
     """Starts the cloud in the background; the first time it makes flavors, networks, an image and a first server."""
-    from pilvi.run import lifecycle, supervisor
+    from pilvi.run import lifecycle, novnc, supervisor
     from pilvi.run import settings as choices
     began = time.monotonic()
     directory = folder()
@@ -82,6 +82,7 @@ def up(
     wish.unprivileged = os.geteuid() == 0 and not privileged_control
     if lifecycle.running(directory): say(f"the cloud in {directory} is up already")
     else:
+        if not wish.simulated: novnc.fetch(directory, say)
         try: lifecycle.start(wish, say)
         except supervisor.StartFailed as failure: raise fail(str(failure)) from None
     _furnish(wish, empty, began)
@@ -198,6 +199,19 @@ def explain_(what: Annotated[str, typer.Argument(help="server, or policy")], nam
         elif what == "policy": out.print("\n".join(permission.policy(settings_of(), name, as_user)))
         else: raise fail("I can explain: server NAME, policy RULE --as USER", 2)
     except LookupError as failure: raise fail(str(failure)) from None
+
+
+@app.command()
+def hold(server: str, release: Annotated[bool, typer.Option("--release", help="Let it be looked after again.")] = False) -> None:
+    """Leaves a server alone: whatever becomes of its machine, nothing is repaired until --release."""
+    from pilvi.core.errors import Failure
+    from pilvi.run import explain
+    cloud = admin()
+    try:
+        found = explain.find_server(cloud, server)
+        cloud.ask("compute", "PUT", f"/v2.1/servers/{found['id']}/pilvi-hold", {"held": not release})
+    except (LookupError, Failure) as failure: raise fail(str(failure)) from None
+    say(f"{found['name']} is {'looked after again' if release else 'held: only what its users ask for is done to it'}")
 
 
 @app.command()

@@ -57,6 +57,8 @@ class Server(Base):
     """[{port_id, network_id, network_name, mac, fixed_ips: [{ip_address, version}]}]"""
     fault: Mapped[Any] = mapped_column(Json, nullable=True)
     locked_reason: Mapped[str | None]
+    held: Mapped[bool] = mapped_column(default=False)
+    """An administrator looks after it by hand: nothing is repaired."""
     launch_index: Mapped[int] = mapped_column(default=0)
     reservation_id: Mapped[str] = mapped_column(default="")
     launched_at: Mapped[float | None] = mapped_column(Instant)
