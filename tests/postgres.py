@@ -33,7 +33,7 @@ def postgres_url() -> Iterator[str]:
     owner = _owner()
     if owner: shutil.chown(folder, owner)
     subprocess.run([BINARIES / "initdb", "-D", folder / "data", "-U", "pilvi", "-A", "trust", "-E", "UTF8", "--no-sync"], check=True,
-        user=owner,
+                   user=owner,
                    cwd="/", stdout=subprocess.DEVNULL)
     server = subprocess.Popen([BINARIES / "postgres", "-D", folder / "data", "-k", folder, "-h", "", "-F", "-c", "max_connections=200"],
                               user=owner, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

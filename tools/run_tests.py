@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = sys.executable
 PYTEST = [PYTHON, "-m", "pytest", "-rfE", "--durations=5", "--durations-min=5"]
-PARALLEL = ["-n", "2"]
+PARALLEL = ["-n", "2", "--dist", "loadfile"]
 NO_TESTS = 5
 """pytest's status when it found no test."""
 

@@ -81,7 +81,7 @@ def test_pages_backwards(shop: Open) -> None:
 def test_limits_and_markers_that_are_none(full: tuple[Shop, str]) -> None:
     shop, path = full
     for query in ("limit=-1", "limit=x", "limit=", "limit=99999999999999999999", "marker=nothing", "sort_key=name&sort_dir=up",
-            "sort_key=nothing",
+                  "sort_key=nothing",
                   "marker=%00", "size=x", "size=99999999999999999999999", "fragile=perhaps"):
         assert shop.ask("GET", f"{path}?{query}").status == 400, query
     with shop.application.database.read() as db: other = db.query(Thing.id).where(Thing.project_id == "two").first()

@@ -16,6 +16,7 @@ from pilvi.compute.resources import (
     server,
     server_action,
     server_create,
+    server_group,
     server_label,
     task,
     volume_attachment,
@@ -78,7 +79,7 @@ def stop(application: Application) -> None:
 SERVICE = Service(
     name="compute", types=("compute",), path="/v2.1", dialect=NOVA, versions=versions, microversions=VERSIONS, config=Config,
     optional_project="/v2.1", start=start, stop=stop,
-    resources=[server.RESOURCE, flavor.RESOURCE, keypair.RESOURCE],
+    resources=[server.RESOURCE, flavor.RESOURCE, keypair.RESOURCE, server_group.RESOURCE],
     tables=[FlavorAccess, BlockDevice, task.Task, task.SpanRow, task.Action, host.Host, console.ConsoleTicket, quota_set.QuotaLimit],
     flows=list(FLOWS.values()),
     handlers={"compute.scheduler": {"select_host": scheduler.select_host}, "compute.conductor": HANDLERS},

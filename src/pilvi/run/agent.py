@@ -84,11 +84,10 @@ class Agent:
         self.network = NetworkAgent(self.bus, self.hosts[0], backend)
         self.metadata = Servers(lambda network_id, address: self.node.metadata().get((network_id, address)))
         self.down_mark = settings.run_directory / "down"
-        self.node = Node(drivers, Apis(tokens, 60.0), Images(home / "images"), home, self._boots(drivers), self.serve_metadata,
-                         simulated=settings.simulated)
+        self.node = Node(drivers, Apis(tokens, 60.0), Images(home / "images"), home, self._boots(drivers), self.open_metadata,
+                         self.close_metadata, self.network.backend.metadata_networks, simulated=settings.simulated)
         self.compute = ComputeAgent(self.bus, self.node, run=settings.run_directory, control_uid=settings.control_uid, zone="nova",
-            story=STORY,
-                                    after_shutdown=self._was_down())
+                                    story=STORY, after_shutdown=self._was_down())
         store: VolumeDriver = VOLUME_DRIVERS["simulated" if settings.simulated else "file"](home / "volumes")  # type: ignore[assignment]
         self.volume = VolumeAgent(self.bus, dict.fromkeys(self.hosts, store), tokens, locks=settings.run_directory / "locks")
 
@@ -102,10 +101,15 @@ class Agent:
         known.write_text(boot_id)
         return rebooted or self.down_mark.exists()
 
-    def serve_metadata(self, network_id: str) -> None:
+    def open_metadata(self, network_id: str) -> None:
         """Makes 169.254.169.254 answer on a network here."""
         namespace = self.network.serve_metadata(network_id)
         if namespace: self.metadata.serve(network_id, namespace)
+
+    def close_metadata(self, network_id: str) -> None:
+        """Ends that."""
+        self.metadata.drop(network_id)
+        self.network.backend.drop_metadata(network_id)
 
     def start(self) -> None:
         """Joins the cloud."""

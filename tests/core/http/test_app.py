@@ -28,7 +28,7 @@ def test_errors_are_in_the_familys_manner(shop: Open) -> None:
 
 def test_without_a_token_nobody_gets_in(family: Shop) -> None:
     for method, path in [("GET", "/v2/things"), ("POST", "/v2/things"), ("GET", "/v2/nothing"), ("PATCH", "/v2"), ("GET", "/v2/look"),
-            ("FOO", "/v2/things")]:
+                         ("FOO", "/v2/things")]:
         for token in ("", "garbage", "\x00", "é" * 3000):
             reply = family.ask(method, path, token=token)
             assert reply.status == 401, (method, path, token)
@@ -138,7 +138,7 @@ def over_asgi(application: Application, method: str, path: bytes, body: list[byt
         sent.append(message)
 
     scope = {"type": "http", "method": method, "path": path.decode(), "raw_path": path, "query_string": b"", "root_path": "/shop",
-        "scheme": "http",
+             "scheme": "http",
              "headers": [(b"host", b"cloud:1"), (b"x-auth-token", b"member@one")], "client": ("127.0.0.1", 1), **more}
     asyncio.run(application(scope, receive, send))
     return sent[0]["status"], dict(sent[0]["headers"]), b"".join(message["body"] for message in sent[1:])
@@ -156,6 +156,6 @@ def test_over_asgi(shop: Open) -> None:
 
 def test_links_follow_the_address_that_the_client_used() -> None:
     scope = {"method": "GET", "path": "/shop/v2", "raw_path": b"/shop/v2", "query_string": b"", "root_path": "/shop", "scheme": "http",
-        "headers": [
+             "headers": [
         (b"host", b"inner:1"), (b"x-forwarded-host", b"cloud.example"), (b"x-forwarded-proto", b"https"), (b"x-forwarded-prefix", b"/api")]}
     assert from_scope(scope).base == "https://cloud.example/api/shop"

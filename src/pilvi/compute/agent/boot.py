@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from pilvi.compute.agent.node import Node
@@ -180,10 +181,10 @@ def wait_up(node: Node, errand: Errand, port_id: str) -> None:
         pause = min(pause * 2, 1.0)
 
 
-def metadata_of(errand: Errand) -> dict[str, Any]:
-    """What the server is told about itself (compute/metadata.py), with where it may ask from."""
+def metadata_of(errand: Errand, more: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+    """What the server is told about itself (compute/metadata.py), with where it may ask from; `more`: cards plugged since."""
     server = errand.described
-    info = errand.facts.get("network_info") or server["network_info"]
+    info = [*(errand.facts.get("network_info") or server["network_info"]), *more]
     data = base64.b64decode(server["user_data"]) if server["user_data"] else None
     return {
         "uuid": server["id"], "name": server["name"], "hostname": server["hostname"], "project_id": server["project_id"],
@@ -198,3 +199,4 @@ def destroy_machine(node: Node, errand: Errand) -> None:
     """Removes every trace of the server on this host."""
     node.drivers[errand.host].destroy(errand.subject_id)
     node.forget(errand.subject_id)
+    node.tidy_metadata()

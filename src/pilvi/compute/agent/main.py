@@ -106,13 +106,7 @@ class ComputeAgent:
         with ThreadPoolExecutor(4) as pool:
             for repair in repairs: pool.submit(self._guarded, repair.act, repair.server_id, known.get(repair.server_id, {}).get("host", ""))
         self.after_shutdown = False
-        self.node_metadata(known)
-
-    def node_metadata(self, known: dict[str, Any]) -> None:
-        """The networks of servers here keep their metadata service, also after the agent was restarted."""
-        for network_id in {network_id for network_id, _ in self.node.metadata()}:
-            try: self.node.serve_metadata(network_id)
-            except (OSError, Failure) as failure: LOG.warning("metadata is not served", network=network_id, reason=str(failure))
+        self.node.tidy_metadata()
 
     def _guarded(self, act: str, id: str, host: str) -> None:
         try:

@@ -7,25 +7,29 @@ from __future__ import annotations
 
 import os
 import random
+from collections import Counter
 from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from pilvi.compute import errors
+from pilvi.compute.resources.attachment import devices_of
 from pilvi.compute.resources.host import Fleet
 from pilvi.compute.resources.host import Host as HostRow
 from pilvi.compute.resources.server import Server
+from pilvi.compute.resources.server_group import ServerGroup
 from pilvi.compute.resources.task import Task
 from pilvi.compute.scheduler.select import explain
 from pilvi.compute.scheduler.select import select as choose
-from pilvi.compute.scheduler.types import Host, Request
+from pilvi.compute.scheduler.types import ANTI_AFFINITY, Host, Request
 from pilvi.compute.server.boot import BOOT
 from pilvi.core import clock, task, trace
 from pilvi.core.bus.interface import Message
 from pilvi.core.errors import Conflict
 from pilvi.core.http.app import Application
 from pilvi.placement import client as placement
+from pilvi.volume import client as volume
 
 RNG = random.Random(os.environ.get("PILVI_SEED"))
 """Decides between equals; a seed makes a simulated cloud repeat itself."""
@@ -90,8 +94,9 @@ def _situation(application: Application, work: Any, server: Any) -> tuple[Reques
     with application.database.read() as db:
         fleet: Fleet = application.state["fleet"]
         rows = {row.name: row for row in fleet.all(db)}
-        affinity = _hosts_of(db, asked["hints"])
-        pinned = _volume_host(work)
+        affinity = {**_hosts_of(db, asked["hints"]), **_group(db, asked)}
+        volumes = [device.volume_id for device in devices_of(db, server.id) if device.volume_id]
+    pinned = next((host for host in (volume.host_of(volume.show(call, id)) for id in volumes) if host), None)
     only = asked.get("forced_host") or asked.get("requested_host") or pinned
     found = placement.candidates(call, resources_of(flavor, server.image_id is None), limit=application.config.candidates,
                                  required=_traits(flavor["extra_specs"]), host=only)
@@ -101,11 +106,6 @@ def _situation(application: Application, work: Any, server: Any) -> tuple[Reques
         host=only, forced=bool(asked.get("forced_host")), excluded_hosts=frozenset(work.facts.get("excluded", ())), **affinity)
     now, silent = clock.now(), application.config.silent_seconds
     return request, [_host(rows[c.name], c, now, silent) for c in found if c.name in rows]
-
-
-def _volume_host(work: Any) -> str | None:
-    found: str | None = work.facts.get("volume_host")
-    return found
 
 
 def _hosts_of(db: Session, hints: dict[str, Any]) -> dict[str, Any]:
@@ -118,6 +118,17 @@ def _hosts_of(db: Session, hints: dict[str, Any]) -> dict[str, Any]:
     if hints.get("same_host"): found["same_hosts"] = where(hints["same_host"])
     if hints.get("different_host"): found["different_hosts"] = where(hints["different_host"])
     return found
+
+
+def _group(db: Session, asked: dict[str, Any]) -> dict[str, Any]:
+    """The server group's policy, and where its members run."""
+    group = db.get(ServerGroup, asked["group"]) if asked.get("group") else None
+    if group is None: return {}
+    where = db.scalars(select(Server.host).where(Server.group_id == group.id, Server.deleted_at.is_(None), Server.host.is_not(None)))
+    hosts = Counter(host for host in where if host)
+    full = {host for host, members in hosts.items() if members >= group.rules.get("max_server_per_host", 1)}
+    return {"group_id": group.id, "group_policy": group.policy, "group_max_per_host": group.rules.get("max_server_per_host", 1),
+            "group_hosts": frozenset(full if group.policy == ANTI_AFFINITY else hosts)}
 
 
 def _traits(extra_specs: dict[str, str]) -> list[str]:
