@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -73,14 +74,16 @@ def up(
     if os.geteuid() != 0 and not (simulated or (known and known.simulated)):
         raise fail("Real machines and networks need root. As root: `./pilvi up`. Without: `./pilvi up --simulated`, the same APIs over "
                    "simulated machines.", 2)
+    running = lifecycle.running(directory)
     wish = known or choices.Settings(state=str(directory), simulated=simulated)
     if known and simulated and not known.simulated:
         raise fail(f"The cloud in {directory} is a real one; give another folder with --state.", 2)
     for name, value in (("listen", listen), ("hosts", hosts if hosts != 1 else 0), ("seed", seed), ("failures", failures),
                         ("database_url", database_url), ("bus_url", bus_url)):
-        if value: setattr(wish, name, value)
+        if running and value and value != getattr(wish, name): say(f"--{name.replace('_', '-')} is heeded after `pilvi down`")
+        elif value: setattr(wish, name, value)
     wish.unprivileged = os.geteuid() == 0 and not privileged_control
-    if lifecycle.running(directory): say(f"the cloud in {directory} is up already")
+    if running: say(f"the cloud in {directory} is up already")
     else:
         if not wish.simulated: novnc.fetch(directory, say)
         try: lifecycle.start(wish, say)
@@ -119,8 +122,9 @@ def guest_image(settings: Any) -> Path:
 
 
 def _follow(directory: Path) -> None:
-    """Shows the log until Ctrl-C, then takes the cloud down."""
+    """Shows the log until Ctrl-C or SIGTERM, then takes the cloud down."""
     from pilvi.run import lifecycle
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with (directory / "logs" / "control.log").open() as log:
             log.seek(0, os.SEEK_END)
