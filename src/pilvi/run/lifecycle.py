@@ -105,14 +105,17 @@ def uninstall(directory: Path, say: Say) -> None:
     stop(directory)
     removed = debian.remove(directory) if os.getuid() == 0 else []
     say(f"removed packages: {', '.join(removed) or 'none'}")
-    for name in ("control", "host", "run", "logs", "guest", "policy", "clouds.yaml", "cloud.json", "hello.key", "join.json", "installed.json",
+    for name in ("control", "host", "run", "logs", "guest", "share", "policy", "clouds.yaml", "cloud.json", "hello.key", "join.json",
+                 "installed.json",
             "config.toml"):
         path = directory / name
         if path.is_dir(): shutil.rmtree(path)
         else: path.unlink(missing_ok=True)
     for path in directory.glob("env*"):
-        if path.is_symlink(): path.unlink()
-        else: shutil.rmtree(path, ignore_errors=True)
+        if path.is_dir() and not path.is_symlink(): shutil.rmtree(path, ignore_errors=True)
+        else: path.unlink()
+    try: directory.rmdir()
+    except OSError: say(f"{directory} stays: it holds what is not of the cloud's making")
 
 
 def backup(settings: Settings, target: Path, *, disks: bool) -> Path:
@@ -147,4 +150,5 @@ def restore(directory: Path, archive: Path) -> None:
     choices.prepare(settings)
     choices.save(settings)
     if os.getuid() == 0:
-        for path in (directory / "control").rglob("*"): os.chown(path, settings.control_uid, settings.control_uid)
+        for folder in (settings.control_directory, settings.run_directory / "control"):
+            for path in folder.rglob("*"): os.chown(path, settings.control_uid, settings.control_uid)
