@@ -106,8 +106,7 @@ def uninstall(directory: Path, say: Say) -> None:
     removed = debian.remove(directory) if os.getuid() == 0 else []
     say(f"removed packages: {', '.join(removed) or 'none'}")
     for name in ("control", "host", "run", "logs", "guest", "share", "policy", "clouds.yaml", "cloud.json", "hello.key", "join.json",
-                 "installed.json",
-            "config.toml"):
+                 "installed.json", "config.toml"):
         path = directory / name
         if path.is_dir(): shutil.rmtree(path)
         else: path.unlink(missing_ok=True)
