@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
+from tests.crash.inside import Cloud, parked, until
 
 from pilvi.compute.resources.server import Server
 from pilvi.compute.resources.task import Task
@@ -13,7 +14,6 @@ from pilvi.core.bus.interface import RemoteFailure
 from pilvi.core.bus.unix_socket import UnixSocketClient
 from pilvi.core.http import client
 from pilvi.core.http.client import Message, Reply
-from tests.crash.inside import Cloud, parked, until
 
 SECONDS = 10.0
 
