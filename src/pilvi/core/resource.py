@@ -2,7 +2,7 @@
 
 A `Resource` names a table class (its columns carry their wire rules), a path, a dialect and who may do what. Hooks are plain functions:
 
-    before(call, body)             what needs another service; outside any transaction
+    before(call, values)           what needs another service, or time; outside any transaction; an update's values have the `id`
     on_create(call, row, body)     check and fill in; in the request's transaction, as are the following
     on_update(call, row, changes)  check and change more than the fields say
     on_delete(call, row)           refuse, or take children along; return True if the row is not to be removed (a tombstone, a task)
@@ -333,12 +333,16 @@ def update(resource: Resource, call: Call, key: str) -> Any:
     assert call.application is not None
     inner = resource.open(call.body)
     changes = resource.take(call, "update", inner)
-    if resource.before: resource.before(call, {"id": key, **changes})
+    if resource.before:
+        changes["id"] = key
+        resource.before(call, changes)
+        del changes["id"]
     try:
         with call.application.database.write() as call.db:
             row = resource.find(call, key)
             resource.permit(call, "update", _target(resource, row), key=key)
             _check_fixed(resource, row, inner)
+            if "extra" in changes and hasattr(row, "extra"): changes["extra"] = (row.extra or {}) | changes["extra"]
             if resource.on_update: resource.on_update(call, row, changes)
             for column, value in changes.items():
                 if hasattr(row, column): setattr(row, column, value)
