@@ -1,4 +1,5 @@
-"""kill -9 of control or agent at each of the 29 steps of a boot: it ends, without a hand, in ACTIVE, in a clean ERROR or (steps 1 to 6) in no
+"""kill -9 of control or agent at each of the 29 steps of a boot: it ends, without a hand, in ACTIVE, in a clean ERROR or (steps 1 to 6) in
+no
 server at all; and a delete leaves nothing."""
 from __future__ import annotations
 
@@ -8,12 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.outside.clouds import Cloud, free_port
 
 from pilvi.core.errors import Failure
 from pilvi.run import supervisor
 from pilvi.run.furnish import Cloud as Session
 from pilvi.run.settings import load
-from tests.outside.clouds import Cloud, free_port
 
 pytestmark = pytest.mark.slow
 STEPS = [f"boot.{number:02}" for number in range(1, 30)]
@@ -88,9 +89,9 @@ def _settled(demo: Session, name: str) -> dict[str, Any] | None:
         server = patiently(lambda: _find(demo, name))
         if server is None:
             seen_none += 1
-            if seen_none > 15: return None
+            if seen_none > 5: return None
         elif server["status"] in ("ACTIVE", "ERROR") and server["OS-EXT-STS:task_state"] is None: return server
-        time.sleep(0.2)
+        time.sleep(0.1)
     raise AssertionError(f"{name} is stuck: {server}")
 
 

@@ -13,7 +13,7 @@ RENEW_SECONDS = 120.0
 
 def validate(token: str, story: trace.Trace | None) -> Identity:
     """Who a token speaks for; a token may always ask about itself. Raises Unauthenticated."""
-    steps = {name: word for name, word in story.steps.items() if name == "validated"} if story else None
+    steps = {name: word for name, word in story.steps.items() if name in ("validated", "caller")} if story else None
     try:
         reply = send(Call(token=token), "identity", "GET", "/v3/auth/tokens", query={"nocatalog": "1"}, headers={"x-subject-token": token},
                      steps=steps)

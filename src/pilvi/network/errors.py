@@ -97,6 +97,10 @@ class RbacPolicyInUse(Conflict):
     """RBAC policy on object {object_id} cannot be removed because other objects depend on it. Details: {details}"""
 
 
+class NetworkMTUSubnetConflict(Conflict):
+    """Request would set an MTU of {mtu}, less than the {least} that IPv{version} needs."""
+
+
 class OverlappingAllocationPools(Conflict):
     """Found overlapping allocation pools: {pool_1} {pool_2} for subnet {subnet_cidr}."""
 
@@ -214,6 +218,10 @@ class SecurityGroupInUse(Conflict):
     """Security Group {id} {reason}."""
 
 
+class SecurityGroupConflict(Conflict):
+    """Cannot apply both stateful and stateless security groups on the same port at the same time."""
+
+
 class SecurityGroupCannotRemoveDefault(Conflict):
     """Insufficient rights for removing default security group."""
 
@@ -269,4 +277,3 @@ class SecurityGroupProtocolEthertypeConflict(Invalid):
 
 class InvalidQuotaValue(Invalid):
     """Quota value for {kind} is lower than what is in use: {used}."""
-    status = 409

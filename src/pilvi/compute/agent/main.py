@@ -1,4 +1,5 @@
-"""The compute agent: says that its hosts are well, works on their tasks, keeps machines as their records say, answers for their consoles."""
+"""The compute agent: says that its hosts are well, works on their tasks, keeps machines as their records say, answers for their
+consoles."""
 from __future__ import annotations
 
 import threading
@@ -41,7 +42,8 @@ class MachineFailed(Conflict):
 class ComputeAgent:
     """Runs until `stop`. `story`: the names of the boot's steps that the runner itself takes."""
 
-    def __init__(self, bus: Bus, node: Node, *, run: Path, control_uid: int, zone: str, story: dict[str, str], after_shutdown: bool) -> None:
+    def __init__(self, bus: Bus, node: Node, *, run: Path, control_uid: int, zone: str, story: dict[str, str],
+            after_shutdown: bool) -> None:
         self.bus, self.node, self.zone = bus, node, zone
         self.after_shutdown = after_shutdown
         hosts = list(node.drivers)
@@ -82,15 +84,20 @@ class ComputeAgent:
 
     def say_alive(self) -> None:
         """Tells the conductor that the hosts are well, and once what they offer."""
-        hosts = {name: None if name in self.reported else inventory.report(driver.capabilities()) for name, driver in self.node.drivers.items()}
-        try: self.bus.call("compute.conductor", "alive", {"hosts": hosts, "worker": self.runner.worker, "zone": self.zone}, deadline_seconds=CALL_SECONDS)
+        hosts = {name: None if name in self.reported else inventory.report(driver.capabilities())
+            for name, driver in self.node.drivers.items()}
+        try:
+            self.bus.call("compute.conductor", "alive", {"hosts": hosts, "worker": self.runner.worker, "zone": self.zone},
+                deadline_seconds=CALL_SECONDS)
         except Failure as failure: LOG.info("control is away", reason=failure.message)
         else: self.reported |= set(hosts)
 
     def reconcile(self) -> None:
         """Compares machines with records and repairs. Never touches a server that something is being done to."""
         actual = {id: power for driver in self.node.drivers.values() for id, power in driver.power().items()}
-        try: answer = self.bus.call("compute.conductor", "desired", {"hosts": list(self.node.drivers), "also": list(actual)}, deadline_seconds=CALL_SECONDS)
+        try:
+            answer = self.bus.call("compute.conductor", "desired", {"hosts": list(self.node.drivers), "also": list(actual)},
+                deadline_seconds=CALL_SECONDS)
         except Failure: return
         if self.stopping: return
         known = answer["servers"]
@@ -99,13 +106,7 @@ class ComputeAgent:
         with ThreadPoolExecutor(4) as pool:
             for repair in repairs: pool.submit(self._guarded, repair.act, repair.server_id, known.get(repair.server_id, {}).get("host", ""))
         self.after_shutdown = False
-        self.node_metadata(known)
-
-    def node_metadata(self, known: dict[str, Any]) -> None:
-        """The networks of servers here keep their metadata service, also after the agent was restarted."""
-        for network_id in {network_id for network_id, _ in self.node.metadata()}:
-            try: self.node.serve_metadata(network_id)
-            except (OSError, Failure) as failure: LOG.warning("metadata is not served", network=network_id, reason=str(failure))
+        self.node.tidy_metadata()
 
     def _guarded(self, act: str, id: str, host: str) -> None:
         try:
@@ -129,7 +130,8 @@ class ComputeAgent:
         elif act == "start":
             try:
                 with self.node.boots: driver.start(id)
-            except HypervisorFailure as failure: self._tell("lost", {"server_id": id, "reason": f"It could not be started again: {failure}"})
+            except HypervisorFailure as failure:
+                self._tell("lost", {"server_id": id, "reason": f"It could not be started again: {failure}"})
 
     def _tell(self, what: str, args: dict[str, Any]) -> None:
         self.bus.call("compute.conductor", what, args, deadline_seconds=CALL_SECONDS)

@@ -10,22 +10,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from pilvi.compute.agent import config_drive
 from pilvi.compute.agent.apis import Apis
 from pilvi.compute.agent.images import Images
 from pilvi.compute.drivers.interface import Hypervisor
+from pilvi.core.errors import Failure
+
+LOG = structlog.get_logger()
 
 
 @dataclass
 class Node:
-    """What the acts work with. `serve_metadata(network_id)` makes 169.254.169.254 answer on a network of this host."""
+    """What the acts work with. `open_metadata(network_id)` makes 169.254.169.254 answer on a network of this host, `close_metadata` ends
+    it, `opened_metadata()` tells where it does."""
     drivers: dict[str, Hypervisor]
     apis: Apis
     images: Images
     directory: Path
     boots: threading.Semaphore
     """As many machines boot at once as the host has cores."""
-    serve_metadata: Callable[[str], None]
+    open_metadata: Callable[[str], None]
+    close_metadata: Callable[[str], None]
+    opened_metadata: Callable[[], set[str]]
     simulated: bool = False
     patience_seconds: float = 300.0
     port_up_seconds: float = 120.0
@@ -59,6 +67,22 @@ class Node:
             if facts["user_data"] is not None: facts["user_data"] = b64decode(facts["user_data"])
             for network_id, address in facts["sources"]: found[network_id, address] = facts
         return found
+
+    def serve_metadata(self, network_id: str) -> None:
+        """169.254.169.254 answers on the network; after `write_metadata`, or `tidy_metadata` could close it again. May be repeated."""
+        with self.mutex: self.open_metadata(network_id)
+
+    def tidy_metadata(self) -> None:
+        """It answers where servers of this host are, and nowhere else."""
+        with self.mutex:
+            wanted = {network_id for network_id, _ in self.metadata()}
+            for network_id in wanted: self._try(self.open_metadata, network_id)
+            for network_id in self.opened_metadata() - wanted: self._try(self.close_metadata, network_id)
+
+    def _try(self, act: Callable[[str], None], network_id: str) -> None:
+        """Tidying fails no task; it comes again."""
+        try: act(network_id)
+        except (OSError, RuntimeError, Failure) as failure: LOG.warning("metadata address", network=network_id, reason=str(failure))
 
     def write_config_drive(self, server_id: str, facts: dict[str, Any]) -> str | None:
         """The path of the server's config drive."""

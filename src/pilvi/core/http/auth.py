@@ -51,7 +51,7 @@ class Authenticator:
         known = None if story and "arrive" in story.steps else self.known.get(key)
         if known and known[0] > now and known[1] == EPOCH[0] and known[2].expires_at > now:
             trace.mark(name, f"{self.service} API", "identity", "cached")
-            if story and (answer := story.steps.get("validated")):
+            if story and name and (answer := story.steps.get("validated")):
                 trace.mark(answer, "identity", f"{self.service} API", "cached", user=known[2].user_id, roles=list(known[2].roles))
             return known[2]
         epoch = EPOCH[0]

@@ -52,6 +52,11 @@ def check_revision(call: Call, row: Any) -> None:
     if int(found[1]) != row.revision_number: raise errors.RevisionNumberConstraintFailed(expected=found[1], current=row.revision_number)
 
 
+def refuse_agents(call: Call, action: str) -> None:
+    """A grant for a network or group lets an agent see it, not change it. Raises Forbidden."""
+    if "service" in call.identity.roles and "member" not in call.identity.roles and not call.is_admin: raise Forbidden(action=action)
+
+
 def bump(row: Any) -> None:
     """A thing that belongs to the row changed; its revision tells."""
     row.revision_number += 1

@@ -62,14 +62,14 @@ def _check_family(subnet: Subnet, network: Network, values: dict[str, Any]) -> N
         raise errors.InvalidInput(error_message=f"'{subnet.cidr}' is a multicast or loopback network")
     if net.prefixlen == 0: raise errors.InvalidInput(error_message="0 is not allowed as CIDR prefix length")
     if network.mtu < LEAST_MTU[subnet.ip_version]:
-        raise errors.InvalidInput(error_message=f"The MTU of network {network.id} is too small for IPv{subnet.ip_version}")
+        raise errors.NetworkMTUSubnetConflict(mtu=network.mtu, least=LEAST_MTU[subnet.ip_version], version=subnet.ip_version)
 
 
 def _check_overlap(db: Session, subnet: Subnet) -> None:
-    for other_id, cidr in db.execute(select(Subnet.id, Subnet.cidr).where(Subnet.network_id == subnet.network_id)):
+    for cidr in db.scalars(select(Subnet.cidr).where(Subnet.network_id == subnet.network_id)):
         if addressing.overlap(cidr, subnet.cidr):
             raise errors.InvalidInput(error_message=f"Requested subnet with cidr: {subnet.cidr} for network: {subnet.network_id} overlaps "
-                                                    f"with subnet: {other_id} (cidr: {cidr})")
+                                                    "with another subnet")
 
 
 def _check_ipv6(subnet: Subnet) -> None:

@@ -206,7 +206,8 @@ class SecurityGroupRule(Standard, Base):
     port_range_min: Mapped[int | None] = field(integer(), create=OPTIONAL)
     port_range_max: Mapped[int | None] = field(integer(), create=OPTIONAL)
     remote_ip_prefix: Mapped[str | None] = field(text(64), create=OPTIONAL)
-    remote_group_id: Mapped[str | None] = field(uuid(), create=OPTIONAL, index=True)
+    normalized_cidr: Mapped[str | None] = field(text(64))
+    remote_group_id: Mapped[str | None] = field(text(64), create=OPTIONAL, index=True)
     twin: Mapped[str] = mapped_column(String(255))
     """What the rule says, as one text: NULLs are never equal in an index."""
 
