@@ -83,7 +83,7 @@ class AgentStep:
 @dataclass(frozen=True)
 class Flow:
     """Work with several steps. `ended(db, task, failed)` runs in the transaction that ends it; `again(task)` says whether a failed and
-    undone flow starts over (it may change the task's facts)."""
+    undone flow starts over (it may change the task's facts); one whose undo became a debt never does: its failure has been told."""
     name: str
     steps: list[Step | AgentStep]
     ended: Callable[[Session, Any, bool], None]
@@ -187,7 +187,7 @@ def turn(db: Session, flow: Flow, task: Any, error: str) -> None:
 def _settle(db: Session, flow: Flow, task: Any) -> None:
     task.updated_at = clock.now()
     queue = flow.where(task)
-    if queue is None and not task.forward and flow.again is not None and flow.again(task):
+    if queue is None and not task.forward and task.progress == "ready" and flow.again is not None and flow.again(task):
         task.forward, task.step, task.attempt, task.error = True, 0, task.attempt + 1, None
         task.claimed_by, task.lease_until = None, 0.0
         queue = flow.where(task)
