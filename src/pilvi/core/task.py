@@ -299,6 +299,7 @@ class Worker:
         try:
             with self.application.database.write() as db:
                 current = held(db, self.table, task.id, task.attempt)
+                if (current.forward, current.step) != before: return None  # another has done this step meanwhile
                 write(db, current)
                 db.flush()
         except Superseded:

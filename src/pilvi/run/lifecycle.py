@@ -35,9 +35,10 @@ def processes(settings: Settings) -> list[Process]:
     if "PYTHONPATH" in os.environ: env["PYTHONPATH"] = os.environ["PYTHONPATH"]
     uid = settings.control_uid if os.getuid() == 0 and settings.unprivileged else None
     python = [sys.executable, *([] if "PYTHONPATH" in env else ["-I"])]
-    found = [Process("control", [*python, "-m", "pilvi.run.server", settings.state], uid, uid, env)]
+    found = [Process("control", [*python, "-m", "pilvi.run.server", settings.state], uid, uid, env)] if settings.control else []
     if settings.agent:
-        found.append(Process("agent", [*python, "-m", "pilvi.run.agent", settings.state], None, None, env, after=("control",)))
+        after = tuple(process.name for process in found)
+        found.append(Process("agent", [*python, "-m", "pilvi.run.agent", settings.state], None, None, env, after=after))
     return found
 
 
@@ -46,7 +47,7 @@ def start(settings: Settings, say: Say) -> None:
     choices.prepare(settings)
     choices.save(settings)
     supervisor.start(settings.directory, processes(settings), lambda name: say(f"{name} is ready"))
-    write_clouds(settings)
+    if settings.control: write_clouds(settings)
 
 
 def running(directory: Path) -> bool:
@@ -104,8 +105,8 @@ def uninstall(directory: Path, say: Say) -> None:
     stop(directory)
     removed = debian.remove(directory) if os.getuid() == 0 else []
     say(f"removed packages: {', '.join(removed) or 'none'}")
-    for name in ("control", "host", "run", "logs", "guest", "share", "policy", "clouds.yaml", "cloud.json", "hello.key", "installed.json",
-            "config.toml"):
+    for name in ("control", "host", "run", "logs", "guest", "share", "policy", "clouds.yaml", "cloud.json", "hello.key", "join.json",
+                 "installed.json", "config.toml"):
         path = directory / name
         if path.is_dir(): shutil.rmtree(path)
         else: path.unlink(missing_ok=True)

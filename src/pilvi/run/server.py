@@ -16,8 +16,8 @@ from cryptography.fernet import Fernet
 from pilvi.compute.resources.console import serve_socket
 from pilvi.compute.service import SERVICE as COMPUTE
 from pilvi.core import config, logs
+from pilvi.core.bus import BROKERS
 from pilvi.core.bus.interface import Bus
-from pilvi.core.bus.nats import NatsBus
 from pilvi.core.bus.unix_socket import UnixSocketHub
 from pilvi.core.context import Call
 from pilvi.core.crypto import secret_file
@@ -147,7 +147,7 @@ def _handler(function: Callable[..., Any], application: Application) -> Callable
 
 def bus_of(settings: Settings) -> Bus:
     """The hub that agents connect to, or the broker."""
-    if settings.bus_url: return NatsBus([settings.bus_url], name=f"control-{os.getpid()}")
+    if settings.bus_url: return BROKERS["nats"]([settings.bus_url], name=f"control-{os.getpid()}")
     return UnixSocketHub(settings.bus_path, allowed_uids={0, os.getuid()})
 
 

@@ -174,6 +174,11 @@ def test_protected_images_stay(ask: Ask) -> None:
     assert names(ask, token="admin") == []
 
 
+def test_an_empty_id_names_no_image(ask: Ask) -> None:
+    for method in ("GET", "DELETE"): assert ask(method, "/v2/images/").status == 404
+    assert ask("DELETE", "/v2/images").status == 405
+
+
 def test_tags(ask: Ask) -> None:
     id = make(ask)
     for _ in range(2): assert ask("PUT", f"/v2/images/{id}/tags/x").status == 204

@@ -15,6 +15,7 @@ from pilvi.core.context import Call
 from pilvi.core.crypto import new_id
 from pilvi.core.db.types import Json
 from pilvi.core.dialect import GLANCE
+from pilvi.core.errors import NotAllowed
 from pilvi.core.http.routes import Route
 from pilvi.core.resource import Resource, create
 from pilvi.core.wire import OPTIONAL, Base, Kind, Timed, boolean, field, integer, list_of, one_of, text, uuid
@@ -170,6 +171,7 @@ def add_links(call: Call, rows: list[Any], bodies: list[dict[str, Any]]) -> None
 def list_images(call: Call) -> dict[str, Any]:
     """GET of the collection."""
     assert call.request is not None
+    if call.request.path.endswith("/"): raise errors.ImageNotFound(id="")
     RESOURCE.permit(call, "list")
     page = listing.page_of(call, RESOURCE)
     given = dict(call.request.query)
@@ -185,6 +187,13 @@ def list_images(call: Call) -> dict[str, Any]:
     return {"images": RESOURCE.render(call, found)} | listing.links(call, RESOURCE, page, found, more)
 
 
+def delete_nothing(call: Call) -> None:
+    """DELETE with an empty id, which clients expect to be an image that is not there."""
+    assert call.request is not None
+    if call.request.path.endswith("/"): raise errors.ImageNotFound(id="")
+    raise NotAllowed(method="DELETE", allow="GET, POST")
+
+
 RESOURCE = Resource(
     Image, "image", "/v2/images", replace(GLANCE, unknown_fields="keep"), owner="owner", verbs=(), missing=errors.ImageNotFound,
     schema_path="/v2/schemas/images", visible=visible, alive=lambda call: Image.state != DELETED, default_sort=[("created_at", True)],
@@ -195,5 +204,6 @@ RESOURCE = Resource(
 ROUTES = [
     Route("/v2/images", "GET", list_images, None, transaction="read"),
     Route("/v2/images", "POST", make, None),
+    Route("/v2/images", "DELETE", delete_nothing, "get_images"),
     Route("/v2/images/{id}", "GET", show, None, transaction="read"),
 ]
