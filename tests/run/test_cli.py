@@ -16,6 +16,7 @@ from tests.run.conftest import ROOT, Here
 from pilvi.core.errors import Failure
 
 NOBODY = 65534
+PRIVILEGED = ["--privileged-control"] if os.geteuid() == 0 else []
 
 
 def test_no_cloud_is_said_so(here: Callable[[str], Here]) -> None:
@@ -97,7 +98,7 @@ def test_two_clouds_side_by_side(furnished: Here, here: Callable[[str], Here]) -
 def test_another_listener(furnished: Here, here: Callable[[str], Here]) -> None:
     twin = here("twin")
     twin.listen = furnished.listen
-    done = subprocess.run(twin.words("up", "--simulated", "--listen", furnished.listen, "--privileged-control"), env=twin.environment,
+    done = subprocess.run(twin.words("up", "--simulated", "--listen", furnished.listen, *PRIVILEGED), env=twin.environment,
                           capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 1 and "address already in use" in done.stderr.replace("\n", " ")
     assert "healthy" in furnished.run("status")
@@ -107,7 +108,7 @@ def test_another_listener(furnished: Here, here: Callable[[str], Here]) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_foreground(here: Callable[[str], Here], number: signal.Signals) -> None:
     shown = here(f"foreground-{number.name}")
-    words = shown.words("up", "--simulated", "--empty", "--foreground", "--listen", f"127.0.0.1:{free_port()}", "--privileged-control")
+    words = shown.words("up", "--simulated", "--empty", "--foreground", "--listen", f"127.0.0.1:{free_port()}", *PRIVILEGED)
     with subprocess.Popen(words, env=shown.environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         while "openstack server list" not in process.stdout.readline(): assert process.poll() is None
