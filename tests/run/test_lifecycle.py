@@ -161,6 +161,21 @@ def test_backup_of_a_servers_database_is_refused(tmp_path: Path) -> None:
     with pytest.raises(lifecycle.Refused, match="pg_dump"): lifecycle.backup(made, tmp_path / "x", disks=False)
 
 
+@pytest.mark.parametrize(("name", "kind"), [
+    ("../escaped", tarfile.REGTYPE), ("/etc/escaped", tarfile.REGTYPE), ("host/link", tarfile.SYMTYPE), ("host/dev", tarfile.CHRTYPE)])
+def test_a_backup_that_leads_elsewhere_is_refused(tmp_path: Path, name: str, kind: bytes) -> None:
+    kept = tmp_path / "cloud/control/db/identity.sqlite"
+    kept.parent.mkdir(parents=True)
+    kept.touch()
+    with tarfile.open(tmp_path / "b.tar.gz", "w:gz") as tar:
+        for inner, sort in (("cloud.json", tarfile.REGTYPE), (name, kind)):
+            entry = tarfile.TarInfo(inner)
+            entry.type, entry.linkname = sort, "/etc"
+            tar.addfile(entry)
+    with pytest.raises(lifecycle.Refused, match=name): lifecycle.restore(tmp_path / "cloud", tmp_path / "b.tar.gz")
+    assert kept.exists() and not (tmp_path / "escaped").exists()
+
+
 def test_sockets_are_not_saved(tmp_path: Path) -> None:
     made = Settings(state=str(tmp_path), unprivileged=False)
     settings.prepare(made)
