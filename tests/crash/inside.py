@@ -88,6 +88,7 @@ class Host:
     def die(self) -> None:
         """The agent ends where it stands: nothing it still says is heard, and it takes nothing more."""
         self.compute.stopping = True
+        for loop in (*self.compute.loops, self.volume.loop): loop._stop = True
         for runner in (self.compute.runner, self.volume.runner): runner._stop.set()
         self.bus.close(drain_seconds=0.0)
 
