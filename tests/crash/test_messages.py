@@ -86,7 +86,8 @@ def test_reports_of_another_attempt_and_of_the_past(inside: Cloud, peer: UnixSoc
         with pytest.raises(RemoteFailure): peer.call("compute.conductor", "report", said | {"attempt": 99}, deadline_seconds=SECONDS)
         early = peer.call("compute.conductor", "report", said | {"attempt": work.attempt}, deadline_seconds=SECONDS)
         assert early["act"] == "bind_ports"
-        late = peer.call("compute.conductor", "fail", said | {"attempt": work.attempt, "act": "fetch_image", "error": "x"}, deadline_seconds=SECONDS)
+        late = peer.call("compute.conductor", "fail", said | {"attempt": work.attempt, "act": "fetch_image", "error": "x"},
+            deadline_seconds=SECONDS)
         assert late["act"] == "bind_ports"
     runs_once(inside, id)
 
