@@ -7,7 +7,7 @@ import pytest
 from tests.core.shop import QUOTA, Shop
 
 from pilvi.core import clock, crypto
-from pilvi.core.db.session import OpenTransaction
+from pilvi.core.db.open import OpenTransaction
 from pilvi.core.http import client
 
 Open = Callable[[str], Shop]

@@ -89,9 +89,9 @@ def _settled(demo: Session, name: str) -> dict[str, Any] | None:
         server = patiently(lambda: _find(demo, name))
         if server is None:
             seen_none += 1
-            if seen_none > 15: return None
+            if seen_none > 5: return None
         elif server["status"] in ("ACTIVE", "ERROR") and server["OS-EXT-STS:task_state"] is None: return server
-        time.sleep(0.2)
+        time.sleep(0.1)
     raise AssertionError(f"{name} is stuck: {server}")
 
 

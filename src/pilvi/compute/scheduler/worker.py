@@ -24,8 +24,9 @@ from pilvi.compute.scheduler.select import explain
 from pilvi.compute.scheduler.select import select as choose
 from pilvi.compute.scheduler.types import Host, Request
 from pilvi.compute.server.boot import BOOT
-from pilvi.core import clock, task, trace
+from pilvi.core import clock, conductor, task, trace
 from pilvi.core.bus.interface import Message
+from pilvi.core.context import Call
 from pilvi.core.errors import Conflict
 from pilvi.core.http.app import Application
 from pilvi.placement import client as placement
@@ -43,7 +44,8 @@ def select_host(application: Application, args: dict[str, Any], message: Message
         trace.mark("boot.09", "queue", "scheduler", message.transport, method=message.method)
         with application.database.read() as db:
             work = db.get(Task, args["task_id"])
-            if work is None: raise task.Superseded()
+            if work is None or work.progress != "ready" or work.attempt != args["attempt"] or not work.forward: raise task.Superseded()
+            if work.facts.get("host"): return {"host": work.facts["host"], "spans": trace.encode([])}  # the request came twice
             server = db.get(Server, work.subject_id)
             assert server is not None
         with trace.step("boot.10", "scheduler", "database, placement API", "sql, in-process") as carried:
@@ -60,8 +62,7 @@ def select_host(application: Application, args: dict[str, Any], message: Message
 
 def hand_over(application: Application, host: str, task_id: str) -> None:
     """The cast: a hint to the host that a task waits for it."""
-    assert application.bus is not None
-    application.bus.cast(f"compute.host.{host}", "run", {"host": host, "task_id": task_id})
+    conductor.cast(application, host, task_id)
 
 
 def offer(application: Application, hosts: dict[str, dict[str, Any]]) -> None:
@@ -142,7 +143,8 @@ def _host(row: Any, candidate: Any, now: float, silent: float, groups: dict[str,
     return Host(
         name=row.name, vcpus=cpu[0], vcpus_used=cpu[1], memory_mib=memory[0], memory_used_mib=memory[1], disk_gib=disk[0],
         disk_used_gib=disk[1],
-        groups=groups.get(row.name, {}), enabled=row.enabled, up=not row.forced_down and now - row.seen_at < silent, availability_zone=row.zone,
+        groups=groups.get(row.name, {}), enabled=row.enabled, up=not row.forced_down and now - row.seen_at < silent,
+        availability_zone=row.zone,
         failed_builds=row.failed_builds,
         traits=frozenset(candidate.traits), hypervisor_type=offers.get("hypervisor_type", ""),
         architecture=offers.get("architecture", "x86_64"),
@@ -166,13 +168,21 @@ def _claim(application: Application, work: Any, server: Any, request: Request, h
     try:
         with application.database.write() as db:
             held = task.held(db, Task, work.id, attempt)
+            if held.forward and held.facts.get("host"): return str(held.facts["host"])  # the request came twice; the other was quicker
             db.execute(update(Server).where(Server.id == server.id).values(
                 host=host, availability_zone=_zone(application, db, host) or server.availability_zone))
             task.advance(db, BOOT, held, {"host": host})
     except task.Superseded:
-        placement.release(call, server.id)
+        _give_back(application, call, work.id, server.id)
         raise
     return host
+
+
+def _give_back(application: Application, call: Call, task_id: str, server_id: str) -> None:
+    """Releases what was claimed for a boot that has ended meanwhile without a host; what another attempt has claimed is not ours."""
+    with application.database.read() as db: work = db.get(Task, task_id)
+    if work is None or work.progress == "failed" or (work.progress == "cancelled" and not work.facts.get("host")):
+        placement.release(call, server_id)
 
 
 def _zone(application: Application, db: Session, host: str) -> str | None:

@@ -13,10 +13,11 @@ from pilvi.compute.resources.server import Server
 from pilvi.compute.resources.task import keep_spans
 from pilvi.compute.server import ended
 from pilvi.core import trace
+from pilvi.core.bus.interface import RemoteFailure
 from pilvi.core.context import Call
 from pilvi.core.errors import Failure
 from pilvi.core.http.app import Application
-from pilvi.core.task import MOVED, AgentStep, Flow, Step
+from pilvi.core.task import MOVED, AgentStep, Flow, Step, Superseded
 from pilvi.network import client as network
 from pilvi.placement import client as placement
 from pilvi.volume import client as volume
@@ -36,6 +37,9 @@ def choose_host(application: Application, task: Any) -> Any:
             answer = application.bus.call("compute.scheduler", "select_host", {"task_id": task.id, "attempt": task.attempt},
                                           deadline_seconds=CALL_SECONDS, headers={"trace": story.header()})
             story.take(answer.get("spans"))
+    except RemoteFailure as failure:
+        if failure.kind == "Superseded": raise Superseded() from None
+        raise
     finally:
         with application.database.write() as db: keep_spans(db, task.subject_id, task.attempt, story.spans)
     return MOVED
