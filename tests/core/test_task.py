@@ -226,8 +226,23 @@ def test_a_step_for_a_host_is_passed_over_without_one(database: Database) -> Non
     assert ended == [False]
 
 
+def test_a_new_process_frees_what_its_own_node_held_and_nothing_of_other_nodes(database: Database) -> None:
+    flow = Flow("still", [AgentStep("wait")], lambda db, job, failed: None)
+    with database.write() as db:
+        db.query(Job).delete()
+        for claimed_by in ("one/7/1", "two/7/1"):
+            task.add(db, Job, flow, claimed_by, {"host": "h"}).claimed_by = claimed_by
+        for job in db.query(Job): job.lease_until = clock.now() + task.LEASE_SECONDS
+    worker = _worker(database, flow)
+    worker.name = "one/8"
+    worker.start()
+    worker.stop()
+    with database.read() as db: free = [job.subject_id for job in db.query(Job) if job.lease_until < clock.now()]
+    assert free == ["one/7/1"]
+
+
 def _worker(database: Database, flow: Flow) -> Worker:
-    application: Any = SimpleNamespace(database=database, service=SimpleNamespace(name="toy"))
+    application: Any = SimpleNamespace(database=database, service=SimpleNamespace(name="toy"), state={})
     return Worker(application, Job, {flow.name: flow}, threads=2)
 
 

@@ -83,7 +83,7 @@ class AgentStep:
 @dataclass(frozen=True)
 class Flow:
     """Work with several steps. `ended(db, task, failed)` runs in the transaction that ends it; `again(task)` says whether a failed and
-    undone flow starts over (it may change the task's facts)."""
+    undone flow starts over (it may change the task's facts); one whose undo became a debt never does: its failure has been told."""
     name: str
     steps: list[Step | AgentStep]
     ended: Callable[[Session, Any, bool], None]
@@ -187,7 +187,7 @@ def turn(db: Session, flow: Flow, task: Any, error: str) -> None:
 def _settle(db: Session, flow: Flow, task: Any) -> None:
     task.updated_at = clock.now()
     queue = flow.where(task)
-    if queue is None and not task.forward and flow.again is not None and flow.again(task):
+    if queue is None and not task.forward and task.progress == "ready" and flow.again is not None and flow.again(task):
         task.forward, task.step, task.attempt, task.error = True, 0, task.attempt + 1, None
         task.claimed_by, task.lease_until = None, 0.0
         queue = flow.where(task)
@@ -219,14 +219,18 @@ class Worker:
     threads: int = 4
     hand_over: Callable[[str, Any], None] = lambda queue, task: None
     """Called after a commit that put a task into a host's queue: the cast."""
-    name: str = field(default_factory=lambda: f"control/{os.getpid()}")
+    name: str = ""
+    """NODE/PROCESS; several control processes share one database, so each frees only what its own node had claimed."""
     _wake: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     _stop: threading.Event = field(default_factory=threading.Event)
     _running: list[threading.Thread] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.name = self.name or f"{self.application.state.get('node', CONTROL)}/{os.getpid()}"
+
     def start(self) -> None:
         """Frees what an earlier process of this node held and begins to work."""
-        with self.application.database.write() as db: release(db, self.table, "control")
+        with self.application.database.write() as db: release(db, self.table, self.name.rpartition("/")[0])
         for index in range(self.threads):
             thread = threading.Thread(target=self._work, name=f"{self.application.service.name}-task-{index}", daemon=True)
             thread.start()

@@ -136,18 +136,24 @@ def backup(settings: Settings, target: Path, *, disks: bool) -> Path:
 
 
 def _no_sockets(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    return entry if entry.isfile() or entry.isdir() or entry.issym() else None
+    return entry if entry.isfile() or entry.isdir() else None
 
 
 def restore(directory: Path, archive: Path) -> None:
     """Puts a backup back; the cloud must be down. What the backup does not know stays untouched and is reported as unmanaged."""
     if running(directory): raise Refused("The cloud is up; `pilvi down` first.")
     directory.mkdir(parents=True, exist_ok=True)
-    for stale in (directory / "control" / "db").glob("*"): stale.unlink()
-    with tarfile.open(archive) as tar: tar.extractall(directory, filter="tar")
+    with tarfile.open(archive) as tar:
+        entries = tar.getmembers()
+        # Root unpacks it, so it may hold nothing that leads out of the folder. (Debian 12's Python has no filters for that yet.)
+        foreign = [e.name for e in entries if not (e.isfile() or e.isdir()) or e.name.startswith("/") or ".." in Path(e.name).parts]
+        if foreign or "cloud.json" not in tar.getnames(): raise Refused(f"{archive} is no backup of a cloud. {' '.join(foreign)}".strip())
+        for stale in (directory / "control" / "db").glob("*"): stale.unlink()
+        tar.extractall(directory)
     settings = replace(choices.load(directory), state=str(directory))
     choices.prepare(settings)
     choices.save(settings)
+    (directory / "run" / "down").touch()  # its machines are all off, but what ran when it was saved is to run
     if os.getuid() == 0:
         for folder in (settings.control_directory, settings.run_directory / "control"):
             for path in folder.rglob("*"): os.chown(path, settings.control_uid, settings.control_uid)

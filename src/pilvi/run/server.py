@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import random
+import socket
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -80,6 +81,7 @@ class Control:
         backend = BACKENDS["simulated" if settings.simulated else "ovn"](  # type: ignore[call-arg]
             settings.run_directory / "control" / "ovn", cloud_id=settings.cloud_id, listen=settings.network_listen or None)
         injected: dict[str, Any] = {
+            "node": f"control-{socket.gethostname()}-{settings.tag}",
             "master_key": secret_file(self.keys / "master", lambda: Fernet.generate_key().decode()),
             "service_call": lambda: _service_call(tokens),
             "network_backend": backend, "image_directory": settings.control_directory / "images",
