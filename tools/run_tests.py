@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = sys.executable
 PYTEST = [PYTHON, "-m", "pytest", "-rfE", "--durations=5", "--durations-min=5"]
-PARALLEL = ["-n", "2"]
+PARALLEL = ["-n", "2", "--dist", "loadfile"]
 NO_TESTS = 5
 """pytest's status when it found no test."""
 
@@ -29,15 +29,16 @@ CHECKS: dict[str, list[str]] = {
 SUITES: dict[str, list[str]] = {
     "everyday": [*PARALLEL, "-m", "not real and not slow"],
     "slow": [*PARALLEL, "-m", "slow and not real"],
-    "real": ["-m", "real"],
+    "real": ["-m", "real and not debian"],
     "contract": [*PARALLEL, "tests/contract"],
     "guest": ["tests/image/guest"],
     "crash": ["tests/crash"],
+    "debian": ["tests/outside/test_debian.py"],
     "fuzz": ["tests/fuzz"],
     "postgres": ["tests/postgres"],
-    "outside": ["tests/outside"],
+    "outside": ["-m", "not debian", "tests/outside"],
 }
-"""{name: pytest's arguments}. A named suite runs all that it holds, the real and slow ones too."""
+"""{name: pytest's arguments}. A named suite runs all that it holds, the real and slow ones too; `debian` is in no other."""
 
 
 def run(name: str, command: list[str], empty_is_fine: bool = False) -> str | None:

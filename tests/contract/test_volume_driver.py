@@ -84,6 +84,25 @@ def test_snapshots_and_copies(driver: Any) -> None:
     assert driver.volumes() == ["v2", "v3"], "a volume takes its snapshots along; copies stay"
 
 
+def test_back_to_a_snapshot(driver: Any) -> None:
+    driver.create("v1", 1)
+    driver.snapshot("v1", "s1")
+    for _ in range(2): driver.revert("v1", "s1")
+    driver.delete_snapshot("v1", "s1")
+    assert driver.size_gib("v1") == 1
+    for missing in (("v1", "s1"), ("v9", "s1")):
+        with pytest.raises(VolumeAbsent): driver.revert(*missing)
+
+
+def test_a_copy_outside(driver: Any, tmp_path: Path) -> None:
+    driver.create("v1", 1)
+    driver.export("v1", driver.workspace() / "out", "raw")
+    assert (driver.workspace() / "out").exists() and driver.volumes() == ["v1"]
+    driver.clean()
+    assert not (driver.workspace() / "out").exists(), "what an interrupted upload left"
+    with pytest.raises(VolumeAbsent): driver.export("v9", tmp_path / "out", "raw")
+
+
 def test_statistics(driver: Any) -> None:
     left = driver.statistics()
     assert 0 <= left.free_mib <= left.total_mib and left.reserve_mib >= 0
@@ -109,6 +128,11 @@ def test_bytes_are_kept(files: Files, tmp_path: Path) -> None:
     files.clone("v2", 1, "v1", "s1")
     files.clone("v3", 1, "v1", None)
     assert holds(files, "v2", "a") and holds(files, "v3", "b")
+    files.export("v3", tmp_path / "out", "raw")
+    with (tmp_path / "out").open("rb") as out: assert out.read(65_536) == b"b" * 65_536
+    files.revert("v1", "s1")
+    assert holds(files, "v1", "a")
+    write(files, "v1", "b")
     write(files, "v2", "c")
     assert holds(files, "v1", "b"), "copies are independent"
 

@@ -75,7 +75,8 @@ def service(family: str) -> Service:
     """The shop in a family's manner."""
     found = resource(family)
     return Service(
-        name="shop", types=("shop",), path="/v2", dialect=found.dialect, versions=lambda request: (300, {"versions": []}), resources=[found],
+        name="shop", types=("shop",), path="/v2", dialect=found.dialect, versions=lambda request: (300, {"versions": []}),
+        resources=[found],
         rules={"shop:look": Rule("role:admin")}, optional_project="/v2" if family == "nova" else None,
         routes=[Route("/v2/open", "GET", lambda call: {"user": call.user_id}, ANYONE), Route("/v2/fail", "GET", fail, ANYONE),
                 Route("/v2/look", "GET", lambda call: {"seen": True}, "shop:look"),
@@ -100,7 +101,8 @@ class Shop:
     """A running shop."""
     application: Application
 
-    def ask(self, method: str, path: str, body: Any = None, *, token: str = "member@one", raw: bytes | None = None, **headers: str) -> Response:
+    def ask(self, method: str, path: str, body: Any = None, *, token: str = "member@one", raw: bytes | None = None,
+            **headers: str) -> Response:
         """The response, its body as JSON. Header names are written with underscores."""
         path, _, query = path.partition("?")
         sent = {name.replace("_", "-"): value for name, value in headers.items()} | ({"x-auth-token": token} if token else {})

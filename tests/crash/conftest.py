@@ -5,7 +5,6 @@ import os
 from collections.abc import Callable, Iterator
 
 import pytest
-
 from tests.crash.inside import Cloud as Inside
 from tests.outside.clouds import Cloud, free_port
 

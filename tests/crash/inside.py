@@ -115,11 +115,13 @@ class Cloud:
         self._furnish()
 
     def _furnish(self) -> None:
-        until(lambda: len(self.ask("admin", "compute", "GET", "/v2.1/os-hypervisors")["hypervisors"]) == len(self.hosts), "the hosts have joined")
+        until(lambda: len(self.ask("admin", "compute", "GET", "/v2.1/os-hypervisors")["hypervisors"]) == len(self.hosts),
+            "the hosts have joined")
         flavor = {"id": "1", "name": "small", "ram": 128, "vcpus": 1, "disk": 1}
         self.ask("admin", "compute", "POST", "/v2.1/flavors", {"flavor": flavor})
         self.network = self.ask("demo", "network", "POST", "/v2.0/networks", {"network": {"name": "net"}})["network"]["id"]
-        self.ask("demo", "network", "POST", "/v2.0/subnets", {"subnet": {"network_id": self.network, "cidr": "10.1.0.0/24", "ip_version": 4}})
+        self.ask("demo", "network", "POST", "/v2.0/subnets",
+            {"subnet": {"network_id": self.network, "cidr": "10.1.0.0/24", "ip_version": 4}})
         with self.control.applications["image"].database.write() as db:  # its bytes, which no simulated machine reads, need a socket
             image = Image(name="none", visibility="public", disk_format="raw", container_format="bare", state="active", size=0)
             db.add(image)
@@ -141,7 +143,8 @@ class Cloud:
         if user not in self.tokens:
             word = json.loads(self.settings.passwords_path.read_text())[user]
             self.tokens[user] = log_in(user, word, user)[0]
-        headers = {"compute": {"openstack-api-version": "compute 2.96"}, "volume": {"openstack-api-version": "volume 3.71"}}.get(service, {})
+        headers = {"compute": {"openstack-api-version": "compute 2.96"}, "volume": {"openstack-api-version": "volume 3.71"}}.get(service,
+            {})
         reply = send(Call(token=self.tokens[user]), service, method, path, body=body, query=query, headers=headers)
         return reply.json() if reply.body else None
 
@@ -180,7 +183,8 @@ class Cloud:
     def tasks(self, id: str) -> list[tuple[str, str, str]]:
         """(flow, progress, queue) of the unfinished tasks of a server."""
         with self.compute.database.read() as db:
-            rows = db.execute(select(Task.flow, Task.progress, Task.queue).where(Task.subject_id == id, Task.progress.in_(("ready", "debt"))))
+            rows = db.execute(select(Task.flow, Task.progress, Task.queue).where(Task.subject_id == id,
+                Task.progress.in_(("ready", "debt"))))
             return [(row.flow, row.progress, row.queue) for row in rows]
 
     def left(self, id: str) -> dict[str, Any]:

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.outside.clouds import Cloud
+
 from pilvi.core.errors import Failure
 from pilvi.run import supervisor
 from pilvi.run.furnish import Cloud as Session
 from pilvi.run.settings import load
-from tests.outside.clouds import Cloud
 
 NET = "192.168.99.0/24"
 SECONDS = 60.0

@@ -3,13 +3,13 @@ no server at all; and a delete leaves nothing."""
 from __future__ import annotations
 
 import pytest
+from tests.crash.killing import crash_at, delete, machines, network_of, patiently, request, session, settled, until
+from tests.outside.clouds import Cloud
 
 from pilvi.core.errors import Failure
 from pilvi.run import supervisor
 from pilvi.run.furnish import Cloud as Session
 from pilvi.run.settings import load
-from tests.crash.killing import crash_at, delete, machines, network_of, patiently, request, session, settled, until
-from tests.outside.clouds import Cloud
 
 pytestmark = pytest.mark.slow
 STEPS = [f"boot.{number:02}" for number in range(1, 30)]

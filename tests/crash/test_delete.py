@@ -4,7 +4,6 @@ from __future__ import annotations
 import threading
 
 import pytest
-
 from tests.crash.inside import Cloud, parked
 
 STEPS = [f"boot.{number:02}" for number in range(8, 30)]

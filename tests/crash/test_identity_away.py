@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from tests.crash.inside import Cloud, parked, until
 
 from pilvi.core import trace
 from pilvi.core.context import Identity
 from pilvi.core.errors import Failure, Unavailable
 from pilvi.core.http import auth
-from tests.crash.inside import Cloud, parked, until
 
 
 @contextmanager

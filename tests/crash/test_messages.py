@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
+from tests.crash.inside import Cloud, parked, until
 
 from pilvi.compute.resources.server import Server
 from pilvi.compute.resources.task import Task
@@ -13,7 +14,6 @@ from pilvi.core.bus.interface import RemoteFailure
 from pilvi.core.bus.unix_socket import UnixSocketClient
 from pilvi.core.http import client
 from pilvi.core.http.client import Message, Reply
-from tests.crash.inside import Cloud, parked, until
 
 SECONDS = 10.0
 
@@ -86,7 +86,8 @@ def test_reports_of_another_attempt_and_of_the_past(inside: Cloud, peer: UnixSoc
         with pytest.raises(RemoteFailure): peer.call("compute.conductor", "report", said | {"attempt": 99}, deadline_seconds=SECONDS)
         early = peer.call("compute.conductor", "report", said | {"attempt": work.attempt}, deadline_seconds=SECONDS)
         assert early["act"] == "bind_ports"
-        late = peer.call("compute.conductor", "fail", said | {"attempt": work.attempt, "act": "fetch_image", "error": "x"}, deadline_seconds=SECONDS)
+        late = peer.call("compute.conductor", "fail", said | {"attempt": work.attempt, "act": "fetch_image", "error": "x"},
+            deadline_seconds=SECONDS)
         assert late["act"] == "bind_ports"
     runs_once(inside, id)
 

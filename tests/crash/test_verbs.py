@@ -5,11 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.crash.killing import delete, kill, machines, network_of, patiently, request, session, settled, until
+from tests.outside.clouds import Cloud
 
 from pilvi.core.errors import Failure
 from pilvi.run.furnish import Cloud as Session
-from tests.crash.killing import delete, kill, machines, network_of, patiently, request, session, settled, until
-from tests.outside.clouds import Cloud
 
 pytestmark = pytest.mark.slow
 VERBS = {"stop": ({"os-stop": None}, "SHUTOFF"), "hard reboot": ({"reboot": {"type": "HARD"}}, "ACTIVE"), "pause": ({"pause": None}, "PAUSED")}

@@ -17,7 +17,8 @@ class Client:
     """The openstack command as one cloud of clouds.yaml."""
 
     def __init__(self, state: Path, cloud: str) -> None:
-        self.environment = {"PATH": os.environ["PATH"], "HOME": str(state), "OS_CLOUD": cloud, "OS_CLIENT_CONFIG_FILE": str(state / "clouds.yaml")}
+        self.environment = {"PATH": os.environ["PATH"], "HOME": str(state), "OS_CLOUD": cloud,
+            "OS_CLIENT_CONFIG_FILE": str(state / "clouds.yaml")}
         self.program = Path(sys.executable).with_name("openstack")
 
     def run(self, *words: str, fails: bool = False, timeout: float = 900) -> str:

@@ -5,22 +5,26 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from tests.outside.clouds import Cloud, free_port
 
 from pilvi.run import explain, furnish
 from pilvi.run.settings import load
-from tests.outside.clouds import Cloud, free_port
 
 pytestmark = pytest.mark.slow
 STEPS = [  # (actor, peer, transports that it may go over)
     ("client", "identity", {"http"}), ("identity", "client", {"http"}), ("client", "compute API", {"http"}),
     ("compute API", "identity", {"http", "in-process"}), ("identity", "compute API", {"http", "in-process"}),
     ("compute API", "database", {"sql"}), ("database", "compute API", {"sql"}), ("compute API", "queue", {"unix_socket"}),
-    ("queue", "scheduler", {"unix_socket", "memory"}), ("scheduler", "database, placement API", {"sql, in-process"}), ("scheduler", "database", {"sql"}),
+    ("queue", "scheduler", {"unix_socket", "memory"}), ("scheduler", "database, placement API", {"sql, in-process"}),
+    ("scheduler", "database", {"sql"}),
     ("scheduler", "queue", {"unix_socket"}), ("queue", "compute agent", {"unix_socket"}), ("compute agent", "queue", {"unix_socket"}),
     ("queue", "conductor", {"unix_socket"}), ("conductor", "database", {"sql"}), ("database", "conductor", {"sql"}),
-    ("conductor", "queue", {"unix_socket"}), ("queue", "compute agent", {"unix_socket"}), ("compute agent", "identity, image API", {"http"}),
-    ("image API", "identity", {"http", "in-process"}), ("image API", "compute agent", {"http"}), ("compute agent", "identity, network API", {"http"}),
-    ("network API", "identity", {"http", "in-process"}), ("network API", "compute agent", {"http"}), ("compute agent", "identity, volume API", {"http"}),
+    ("conductor", "queue", {"unix_socket"}), ("queue", "compute agent", {"unix_socket"}),
+    ("compute agent", "identity, image API", {"http"}),
+    ("image API", "identity", {"http", "in-process"}), ("image API", "compute agent", {"http"}),
+    ("compute agent", "identity, network API", {"http"}),
+    ("network API", "identity", {"http", "in-process"}), ("network API", "compute agent", {"http"}),
+    ("compute agent", "identity, volume API", {"http"}),
     ("volume API", "identity", {"http", "in-process"}), ("volume API", "compute agent", {"http"}), ("compute agent", None, {"call"})]
 
 
@@ -51,5 +55,6 @@ def test_all_29_in_order(spans: tuple[str, list[dict[str, Any]]]) -> None:
 
 def test_steps_carry_facts(spans: tuple[str, list[dict[str, Any]]]) -> None:
     carried = {span["name"]: span["carried"] for span in spans[1]}
-    assert carried["boot.05"]["roles"] and carried["boot.11"]["host"] and carried["boot.25"]["addresses"] and carried["boot.29"]["memory_mib"] == 128
+    assert carried["boot.05"]["roles"] and carried["boot.11"]["host"] and carried["boot.25"]["addresses"] and carried["boot.29"][
+        "memory_mib"] == 128
     assert "gAAAA" not in str(carried), "no token in a trace"

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from tests.outside.clouds import Client, Cloud, free_port
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
@@ -20,7 +19,8 @@ def ssh(key: Path, address: str, command: str, seconds: float = 240, user: str =
     until = time.monotonic() + seconds
     while True:
         done = subprocess.run(
-            ["ssh", "-i", key, "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "BatchMode=yes",
+            ["ssh", "-i", key, "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o",
+                "BatchMode=yes",
              "-o", "ConnectTimeout=5", f"{user}@{address}", command], capture_output=True, text=True, check=False, timeout=120)
         if done.returncode != 255: break
         assert time.monotonic() < until, f"no ssh to {address}: {done.stderr}"
@@ -50,7 +50,8 @@ def machine(state: Path) -> dict[str, list[str]]:
         "guests": [line for line in lines("pgrep", "-af", "qemu-system") if str(state) in line],
         "taps": sorted(line.split(":")[1].strip() for line in lines("ip", "-o", "link") if ": tap" in line),
         "namespaces": sorted(line.split()[0] for line in lines("ip", "netns")),
-        "switch ports": sorted(p for p in lines("ovs-vsctl", f"--db={ovs}", "list-ports", lines("ovs-vsctl", f"--db={ovs}", "list-br")[0]) if "patch" not in p),
+        "switch ports": sorted(p for p in lines("ovs-vsctl", f"--db={ovs}", "list-ports", lines("ovs-vsctl", f"--db={ovs}", "list-br")[0])
+            if "patch" not in p),
         "machines": sorted(path.name for path in (state / "host" / "machines").glob("*-*-*-*-*")),
         "volumes": sorted(path.name for path in (state / "host" / "volumes").rglob("*.qcow2")),
         "servers": sorted(path.name for path in (state / "host" / "servers").glob("*")),
@@ -59,7 +60,8 @@ def machine(state: Path) -> dict[str, list[str]]:
 
 def northbound(state: Path) -> str:
     """The rows of this cloud in the network's database."""
-    return subprocess.run(["ovn-nbctl", f"--db=unix:{state}/run/control/ovn/nb.sock", "show"], capture_output=True, text=True, check=False).stdout
+    return subprocess.run(["ovn-nbctl", f"--db=unix:{state}/run/control/ovn/nb.sock", "show"], capture_output=True, text=True,
+        check=False).stdout
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +102,8 @@ def test_walk(cloud: Cloud, tmp_path: Path) -> None:
 
     script = tmp_path / "user-data"
     script.write_text(USER_DATA)
-    boot = ("server", "create", "--flavor", "walk", "--image", image["id"], "--network", "net", "--key-name", "k", "--security-group", "web")
+    boot = ("server", "create", "--flavor", "walk", "--image", image["id"], "--network", "net", "--key-name", "k", "--security-group",
+        "web")
     first = demo.json(*boot, "--user-data", str(script), "--wait", "first")
     assert first["status"] == "ACTIVE"
     second = demo.json(*boot, "--wait", "second")

@@ -17,5 +17,5 @@ def iso(seconds: float, *, fraction: bool = False, zone: str = "Z") -> str:
 def parse(text: str) -> float:
     """The instant written in ISO 8601 (no zone means UTC). Raises ValueError."""
     moment = datetime.fromisoformat(text.strip().replace(" ", "+") if "T" in text else text.strip())
-    if not 1 < moment.year < 9999: raise ValueError(f"the year {moment.year} is out of range")  # in UTC it might have no calendar date
+    if not 1000 < moment.year < 9999: raise ValueError(f"the year {moment.year} is out of range")  # iso() can write these in any zone
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

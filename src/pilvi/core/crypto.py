@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import os
 import secrets
+import tempfile
 import uuid
 from pathlib import Path
 from typing import Any
@@ -69,10 +70,9 @@ def secret_file(path: Path, make: Any = new_password) -> str:
     """The text in the file; made with mode 0600 if it is not there yet. Whole or absent: written beside and renamed."""
     if path.exists(): return path.read_text().strip()
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor, beside = tempfile.mkstemp(prefix=".", dir=path.parent)
     with os.fdopen(descriptor, "w") as file: file.write(make())
     try: os.link(beside, path)
     except FileExistsError: pass
-    finally: beside.unlink()
+    finally: os.unlink(beside)
     return path.read_text().strip()

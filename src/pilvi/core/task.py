@@ -232,14 +232,18 @@ class Worker:
     threads: int = 4
     hand_over: Callable[[str, Any], None] = lambda queue, task: None
     """Called after a commit that put a task into a host's queue: the cast."""
-    name: str = field(default_factory=lambda: f"control/{os.getpid()}")
+    name: str = ""
+    """NODE/PROCESS; several control processes share one database, so each frees only what its own node had claimed."""
     _wake: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     _stop: threading.Event = field(default_factory=threading.Event)
     _running: list[threading.Thread] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.name = self.name or f"{self.application.state.get('node', CONTROL)}/{os.getpid()}"
+
     def start(self) -> None:
         """Frees what an earlier process of this node held and begins to work."""
-        with self.application.database.write() as db: release(db, self.table, "control")
+        with self.application.database.write() as db: release(db, self.table, self.name.rpartition("/")[0])
         for index in range(self.threads):
             thread = threading.Thread(target=self._work, name=f"{self.application.service.name}-task-{index}", daemon=True)
             thread.start()

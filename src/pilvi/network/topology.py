@@ -16,7 +16,7 @@ PORT_COLUMNS = (Port.id, Port.name, Port.network_id, Port.mac_address, Port.fixe
                 Port.extra_dhcp_opts)
 RULE_COLUMNS = (SecurityGroupRule.id, SecurityGroupRule.security_group_id, SecurityGroupRule.direction, SecurityGroupRule.ethertype,
                 SecurityGroupRule.protocol, SecurityGroupRule.port_range_min, SecurityGroupRule.port_range_max,
-                SecurityGroupRule.remote_ip_prefix, SecurityGroupRule.remote_group_id)
+                SecurityGroupRule.normalized_cidr, SecurityGroupRule.remote_group_id)
 
 
 def build(db: Session, dns_servers: Sequence[str] = ()) -> interface.Topology:

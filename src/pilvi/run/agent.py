@@ -1,7 +1,6 @@
 """The host agent: compute, network and volume on one machine, as root; or, simulated, on any number of hosts, as anybody."""
 from __future__ import annotations
 
-import json
 import os
 import socket
 import sys
@@ -19,8 +18,8 @@ from pilvi.compute.drivers import DRIVERS
 from pilvi.compute.drivers.interface import Hypervisor
 from pilvi.compute.drivers.simulated import Failures, rules
 from pilvi.core import logs
+from pilvi.core.bus import BROKERS
 from pilvi.core.bus.interface import Bus
-from pilvi.core.bus.nats import NatsBus
 from pilvi.core.bus.unix_socket import UnixSocketClient
 from pilvi.core.http import client
 from pilvi.core.http.client import Socket
@@ -28,6 +27,7 @@ from pilvi.identity.client import Tokens
 from pilvi.network.agent.main import NetworkAgent
 from pilvi.network.drivers import HOST_BACKENDS
 from pilvi.run import crash
+from pilvi.run.join import credentials
 from pilvi.run.process import ready, wait_for_end
 from pilvi.run.settings import Settings, load
 from pilvi.volume.agent.main import VolumeAgent
@@ -35,14 +35,15 @@ from pilvi.volume.drivers import DRIVERS as VOLUME_DRIVERS
 from pilvi.volume.drivers.interface import VolumeDriver
 
 LOG = structlog.get_logger()
-STORY = {"take": "boot.13", "ask": "boot.14", "taken": "boot.15", "query": "boot.16", "found": "boot.17", "answer": "boot.18", "got": "boot.19"}
+STORY = {"take": "boot.13", "ask": "boot.14", "taken": "boot.15", "query": "boot.16", "found": "boot.17", "answer": "boot.18",
+    "got": "boot.19"}
 SERVICES = ("identity", "image", "network", "volume")
 MOUNTS = {"volume": "block-storage"}
 
 
 def hosts_of(settings: Settings) -> list[str]:
     """The names of the hosts that this process stands for."""
-    if settings.simulated: return [f"sim-{number:05}" for number in range(1, settings.hosts + 1)]
+    if settings.simulated and not settings.host_name: return [f"sim-{number:05}" for number in range(1, settings.hosts + 1)]
     return [settings.host_name or socket.gethostname().partition(".")[0]]
 
 
@@ -62,7 +63,7 @@ def drivers_of(settings: Settings, hosts: list[str]) -> dict[str, Hypervisor]:
 
 def bus_of(settings: Settings, host: str) -> Bus:
     """The way to control."""
-    if settings.bus_url: return NatsBus([settings.bus_url], name=f"agent-{host}")
+    if settings.bus_url: return BROKERS["nats"]([settings.bus_url], name=f"agent-{host}")
     return UnixSocketClient(settings.bus_path, name=f"agent-{host}", allowed_uids={settings.control_uid})
 
 
@@ -74,9 +75,9 @@ class Agent:
         self.hosts = hosts_of(settings)
         self.bus = bus_of(settings, self.hosts[0])
         for name in SERVICES: client.connect(name, Socket(f"{settings.url}/{MOUNTS.get(name, name)}"))
-        tokens = Tokens("pilvi-host", json.loads(settings.passwords_path.read_text())["pilvi-host"], "service")
+        tokens = Tokens(*credentials(settings), "service")
         home, drivers = settings.directory / "host", drivers_of(settings, self.hosts)
-        cidr, gateway = settings.external
+        cidr, gateway = settings.external if settings.control else (None, None)  # the way out is on the control's machine
         backend = HOST_BACKENDS["simulated" if settings.simulated else "ovn"](  # type: ignore[call-arg]
             settings.run_directory / "ovs", host=self.hosts[0], external_cidr=cidr, external_gateway=gateway, tag=settings.tag,
             tunnel_ip=settings.tunnel_address or None)
@@ -85,8 +86,8 @@ class Agent:
         self.down_mark = settings.run_directory / "down"
         self.node = Node(drivers, Apis(tokens, 60.0), Images(home / "images"), home, self._boots(drivers), self.open_metadata,
                          self.close_metadata, self.network.backend.metadata_networks, simulated=settings.simulated)
-        self.compute = ComputeAgent(self.bus, self.node, run=settings.run_directory, control_uid=settings.control_uid, zone="nova", story=STORY,
-                                    after_shutdown=self._was_down())
+        self.compute = ComputeAgent(self.bus, self.node, run=settings.run_directory, control_uid=settings.control_uid, zone="nova",
+                                    story=STORY, after_shutdown=self._was_down())
         store: VolumeDriver = VOLUME_DRIVERS["simulated" if settings.simulated else "file"](home / "volumes")  # type: ignore[assignment]
         self.volume = VolumeAgent(self.bus, dict.fromkeys(self.hosts, store), tokens, locks=settings.run_directory / "locks")
 

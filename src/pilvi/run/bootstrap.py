@@ -1,6 +1,7 @@
 """What a new cloud's identity holds before anybody can sign in: domain, roles, projects, users, and the catalogue. Repeatable.
 
-The passwords are random words of 144 bits; hashing them slowly would protect nothing and cost every start a second, so they get the least cost.
+The passwords are random words of 144 bits; hashing them slowly would protect nothing and cost every start a second, so they get the least
+cost.
 """
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ from pilvi.run.settings import Settings
 
 ROLES = ("admin", "manager", "member", "reader", "service")
 IMPLIES = (("admin", "manager"), ("manager", "member"), ("member", "reader"))
-USERS = {"admin": ("admin", "admin"), "demo": ("demo", "member"), "pilvi-control": ("service", "admin"), "pilvi-host": ("service", "service")}
+USERS = {"admin": ("admin", "admin"), "demo": ("demo", "member"), "pilvi-control": ("service", "admin"),
+    "pilvi-host": ("service", "service")}
 """{user: (project, role)}"""
 CHEAPEST_ROUNDS = 4
 NAMES = {"identity": "keystone", "image": "glance", "placement": "placement", "network": "neutron", "block-storage": "cinderv3",

@@ -1,6 +1,7 @@
 """Crash points, for the tests that nothing is ever stuck: with PILVI_CRASH_POINTS set, the file DIR/run/control/crash-at names one.
 
-It holds STEP:PROCESS: the name of a span (boot.14), and control or agent. Whoever reaches the step removes the file and kills -9 that process,
+It holds STEP:PROCESS: the name of a span (boot.14), and control or agent. Whoever reaches the step removes the file and kills -9 that
+process,
 by its pid file.
 """
 from __future__ import annotations

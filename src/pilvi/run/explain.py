@@ -18,13 +18,16 @@ from pilvi.core.errors import Failure
 from pilvi.run.furnish import Cloud
 
 STEPS = {
-    "01": "asks for authentication", "02": "checks the credentials, returns a token and the catalogue", "03": "sends “boot instance” with the token",
+    "01": "asks for authentication", "02": "checks the credentials, returns a token and the catalogue",
+    "03": "sends “boot instance” with the token",
     "04": "asks whether the token is valid", "05": "validates it: identity and roles", "06": "talks to the database",
     "07": "the server's record and its task are written", "08": "rpc.call: is there a host for this?", "09": "takes the request",
-    "10": "reads hosts and resources, runs its algorithm", "11": "claims the host, writes it, requeues the task", "12": "rpc.cast: create this server",
+    "10": "reads hosts and resources, runs its algorithm", "11": "claims the host, writes it, requeues the task",
+    "12": "rpc.cast: create this server",
     "13": "takes the message", "14": "rpc.call: the server's facts (claims the task)", "15": "takes the request", "16": "queries",
     "17": "obtains the facts", "18": "puts them on the queue", "19": "gets the facts", "20": "obtains a token, asks for the image",
-    "21": "has the token validated", "22": "the image's facts", "23": "obtains a token, asks for the network", "24": "has the token validated",
+    "21": "has the token validated", "22": "the image's facts", "23": "obtains a token, asks for the network",
+    "24": "has the token validated",
     "25": "the network's facts", "26": "obtains a token, asks for storage", "27": "has the token validated", "28": "the volumes' facts",
     "29": "creates the machine; ACTIVE is reported"}
 SECRETS = re.compile(r"(?i)(pass(word)?|token|secret|user_data|private|grant)")
@@ -49,7 +52,8 @@ def spans_of(cloud: Cloud, server_id: str) -> list[dict[str, Any]]:
 def trace_table(spans: list[dict[str, Any]], title: str) -> Table:
     """The last attempt's spans as a table."""
     table = Table(title=title, title_justify="left", header_style="bold", show_lines=False, box=None, pad_edge=False)
-    for name, style in (("#", "cyan"), ("who → whom", ""), ("over", "dim"), ("what", ""), ("at", "dim"), ("took", "green")): table.add_column(name, style=style)
+    for name, style in (("#", "cyan"), ("who → whom", ""), ("over", "dim"), ("what", ""), ("at", "dim"), ("took", "green")):
+        table.add_column(name, style=style)
     last = max((span["attempt"] for span in spans), default=1)
     shown = sorted((s for s in spans if s["attempt"] in (last, 1)), key=lambda s: (s["name"][:7], s["started"]))
     begin = next((s["started"] for s in shown if s["name"] == "boot.03"), shown[0]["started"] if shown else 0)
@@ -67,11 +71,14 @@ def story(cloud: Cloud, name: str) -> Group:
     """What happened to a server and, if it failed, why."""
     server = find_server(cloud, name)
     lines: list[Any] = [Text(f"{server['name']} ({server['id']}) is {server['status']}"
-                             + (f" on host {server.get('OS-EXT-SRV-ATTR:host')}" if server.get("OS-EXT-SRV-ATTR:host") else ""), style="bold")]
+                             + (f" on host {server.get('OS-EXT-SRV-ATTR:host')}" if server.get("OS-EXT-SRV-ATTR:host") else ""),
+                             style="bold")]
     if server.get("OS-EXT-STS:task_state"): lines.append(Text(f"It is being worked on: {server['OS-EXT-STS:task_state']}"))
     if fault := server.get("fault"):
         lines.append(Text(f"It failed at {fault['created']}:", style="red"))
         lines += [Text(f"  {part.strip()}") for part in (fault.get("details") or fault["message"]).split(";")]
+    if cloud.ask("compute", "GET", f"/v2.1/servers/{server['id']}/pilvi-hold")["held"]:
+        lines.append(Text("It is held: nothing about it is repaired until `pilvi hold --release`.", style="yellow"))
     table = Table("when", "action", "result", box=None, header_style="bold", pad_edge=False)
     for action in cloud.ask("compute", "GET", f"/v2.1/servers/{server['id']}/os-instance-actions")["instanceActions"][::-1]:
         table.add_row(action["start_time"], action["action"], action["message"] or "done or under way")
@@ -119,6 +126,7 @@ def report(cloud: Cloud, name: str, path: Path) -> Path:
 
 def clean(value: Any) -> Any:
     """The value without what could be a secret."""
-    if isinstance(value, dict): return {k: "(removed)" if SECRETS.search(str(k)) and isinstance(v, str) else clean(v) for k, v in value.items()}
+    if isinstance(value, dict):
+        return {k: "(removed)" if SECRETS.search(str(k)) and isinstance(v, str) else clean(v) for k, v in value.items()}
     if isinstance(value, list): return [clean(entry) for entry in value]
     return value

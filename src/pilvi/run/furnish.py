@@ -33,7 +33,8 @@ class Cloud:
     """The cloud as one user of it."""
 
     def __init__(self, settings: Settings, user: str, project: str) -> None:
-        for name, kind in (("identity", "identity"), ("image", "image"), ("network", "network"), ("compute", "compute"), ("volume", "block-storage"),
+        for name, kind in (("identity", "identity"), ("image", "image"), ("network", "network"), ("compute", "compute"),
+                ("volume", "block-storage"),
                            ("placement", "placement")):
             client.connect(name, Socket(f"{settings.url}/{kind}"))
         self.settings = settings
@@ -60,7 +61,8 @@ def furnish(settings: Settings, guest: Path | None, say: Say) -> None:
     admin = Cloud(settings, "admin", "admin")
     known = {flavor["id"] for flavor in admin.ask("compute", "GET", "/v2.1/flavors")["flavors"]}
     for id, name, ram, vcpus, disk in FLAVORS:
-        if id not in known: admin.ask("compute", "POST", "/v2.1/flavors", {"flavor": {"id": id, "name": name, "ram": ram, "vcpus": vcpus, "disk": disk}})
+        if id not in known:
+            admin.ask("compute", "POST", "/v2.1/flavors", {"flavor": {"id": id, "name": name, "ram": ram, "vcpus": vcpus, "disk": disk}})
     cidr, gateway = settings.external
     net = admin.make("network", "/v2.0/networks", "network", "networks", EXTERNAL, **{
         "router:external": True, "provider:network_type": "flat", "provider:physical_network": "external"})
@@ -75,20 +77,23 @@ def _image(admin: Cloud, guest: Path | None, say: Say) -> None:
     say("uploading the guest image")
     path = guest or admin.settings.control_directory / "simulated.raw"
     if guest is None: path.write_bytes(b"A simulated machine runs no image; these bytes are only kept.".ljust(65536, b"\0"))
-    made = image.create(admin.call, {"name": IMAGE, "disk_format": "qcow2" if guest else "raw", "container_format": "bare", "visibility": "public",
+    made = image.create(admin.call, {"name": IMAGE, "disk_format": "qcow2" if guest else "raw", "container_format": "bare",
+        "visibility": "public",
                                      "min_ram": 96, "os_distro": "pilvi"})
     image.upload(admin.call, made["id"], path)
 
 
 def hello(settings: Settings, say: Say) -> dict[str, Any]:
-    """The first server, as the member `demo`: a network of its own, ssh and ping let in, a floating IP, a key. Returns what to tell the user."""
+    """The first server, as the member `demo`: a network of its own, ssh and ping let in, a floating IP, a key. Returns what to tell the
+    user."""
     demo = Cloud(settings, "demo", "demo")
     key_path = settings.directory / "hello.key"
     public = _key(key_path)
     if not any(pair["keypair"]["name"] == HELLO for pair in demo.ask("compute", "GET", "/v2.1/os-keypairs")["keypairs"]):
         demo.ask("compute", "POST", "/v2.1/os-keypairs", {"keypair": {"name": HELLO, "type": "ssh", "public_key": public}})
     net = demo.make("network", "/v2.0/networks", "network", "networks", "private")
-    subnet = demo.make("network", "/v2.0/subnets", "subnet", "subnets", "private", network_id=net["id"], cidr="192.168.77.0/24", ip_version=4)
+    subnet = demo.make("network", "/v2.0/subnets", "subnet", "subnets", "private", network_id=net["id"], cidr="192.168.77.0/24",
+        ip_version=4)
     group = demo.make("network", "/v2.0/security-groups", "security_group", "security_groups", "ssh-and-ping")
     for protocol, port in (("tcp", 22), ("icmp", None)): _rule(demo, group["id"], protocol, port)
     public_net = demo.find("network", "/v2.0/networks", "networks", EXTERNAL)
@@ -127,7 +132,8 @@ def _key(path: Path) -> str:
 
 def _rule(demo: Cloud, group_id: str, protocol: str, port: int | None) -> None:
     rule = {"security_group_id": group_id, "direction": "ingress", "protocol": protocol, "port_range_min": port, "port_range_max": port}
-    try: demo.ask("network", "POST", "/v2.0/security-group-rules", {"security_group_rule": {k: v for k, v in rule.items() if v is not None}})
+    try:
+        demo.ask("network", "POST", "/v2.0/security-group-rules", {"security_group_rule": {k: v for k, v in rule.items() if v is not None}})
     except Failure as failure:
         if failure.status != 409: raise
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import yaml
 from msgspec.structs import replace
 
-from pilvi.run import debian, settings as choices, supervisor
+from pilvi.run import debian, supervisor
+from pilvi.run import settings as choices
 from pilvi.run.settings import Settings
 from pilvi.run.supervisor import Process
 
@@ -34,8 +35,10 @@ def processes(settings: Settings) -> list[Process]:
     if "PYTHONPATH" in os.environ: env["PYTHONPATH"] = os.environ["PYTHONPATH"]
     uid = settings.control_uid if os.getuid() == 0 and settings.unprivileged else None
     python = [sys.executable, *([] if "PYTHONPATH" in env else ["-I"])]
-    found = [Process("control", [*python, "-m", "pilvi.run.server", settings.state], uid, uid, env)]
-    if settings.agent: found.append(Process("agent", [*python, "-m", "pilvi.run.agent", settings.state], None, None, env, after=("control",)))
+    found = [Process("control", [*python, "-m", "pilvi.run.server", settings.state], uid, uid, env)] if settings.control else []
+    if settings.agent:
+        after = tuple(process.name for process in found)
+        found.append(Process("agent", [*python, "-m", "pilvi.run.agent", settings.state], None, None, env, after=after))
     return found
 
 
@@ -44,7 +47,7 @@ def start(settings: Settings, say: Say) -> None:
     choices.prepare(settings)
     choices.save(settings)
     supervisor.start(settings.directory, processes(settings), lambda name: say(f"{name} is ready"))
-    write_clouds(settings)
+    if settings.control: write_clouds(settings)
 
 
 def running(directory: Path) -> bool:
@@ -64,7 +67,8 @@ def write_clouds(settings: Settings) -> None:
     path = settings.directory / "clouds.yaml"
     beside = path.with_name(".clouds.yaml")
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file: yaml.safe_dump({"clouds": {"pilvi": cloud("admin", "admin"), "pilvi-demo": cloud("demo", "demo")}}, file)
+    with os.fdopen(descriptor, "w") as file:
+        yaml.safe_dump({"clouds": {"pilvi": cloud("admin", "admin"), "pilvi-demo": cloud("demo", "demo")}}, file)
     beside.rename(path)
 
 
@@ -101,17 +105,21 @@ def uninstall(directory: Path, say: Say) -> None:
     stop(directory)
     removed = debian.remove(directory) if os.getuid() == 0 else []
     say(f"removed packages: {', '.join(removed) or 'none'}")
-    for name in ("control", "host", "run", "logs", "guest", "policy", "clouds.yaml", "cloud.json", "hello.key", "installed.json", "config.toml"):
+    for name in ("control", "host", "run", "logs", "guest", "share", "policy", "clouds.yaml", "cloud.json", "hello.key", "join.json",
+                 "installed.json", "config.toml"):
         path = directory / name
         if path.is_dir(): shutil.rmtree(path)
         else: path.unlink(missing_ok=True)
     for path in directory.glob("env*"):
-        if path.is_symlink(): path.unlink()
-        else: shutil.rmtree(path, ignore_errors=True)
+        if path.is_dir() and not path.is_symlink(): shutil.rmtree(path, ignore_errors=True)
+        else: path.unlink()
+    try: directory.rmdir()
+    except OSError: say(f"{directory} stays: it holds what is not of the cloud's making")
 
 
 def backup(settings: Settings, target: Path, *, disks: bool) -> Path:
-    """Database, keys, network state and images, optionally disks, in one archive; the cloud may be up (each database is a consistent copy)."""
+    """Database, keys, network state and images, optionally disks, in one archive; the cloud may be up (each database is a consistent
+    copy)."""
     root = settings.directory
     if settings.database_url: raise Refused("The database is a server's: use its own backup (pg_dump) and keep DIR/control/keys.")
     with tempfile.TemporaryDirectory(dir=root) as scratch, tarfile.open(target, "w:gz", compresslevel=1) as tar:
@@ -128,17 +136,24 @@ def backup(settings: Settings, target: Path, *, disks: bool) -> Path:
 
 
 def _no_sockets(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    return entry if entry.isfile() or entry.isdir() or entry.issym() else None
+    return entry if entry.isfile() or entry.isdir() else None
 
 
 def restore(directory: Path, archive: Path) -> None:
     """Puts a backup back; the cloud must be down. What the backup does not know stays untouched and is reported as unmanaged."""
     if running(directory): raise Refused("The cloud is up; `pilvi down` first.")
     directory.mkdir(parents=True, exist_ok=True)
-    for stale in (directory / "control" / "db").glob("*"): stale.unlink()
-    with tarfile.open(archive) as tar: tar.extractall(directory, filter="tar")
+    with tarfile.open(archive) as tar:
+        entries = tar.getmembers()
+        # Root unpacks it, so it may hold nothing that leads out of the folder. (Debian 12's Python has no filters for that yet.)
+        foreign = [e.name for e in entries if not (e.isfile() or e.isdir()) or e.name.startswith("/") or ".." in Path(e.name).parts]
+        if foreign or "cloud.json" not in tar.getnames(): raise Refused(f"{archive} is no backup of a cloud. {' '.join(foreign)}".strip())
+        for stale in (directory / "control" / "db").glob("*"): stale.unlink()
+        tar.extractall(directory)
     settings = replace(choices.load(directory), state=str(directory))
     choices.prepare(settings)
     choices.save(settings)
+    (directory / "run" / "down").touch()  # its machines are all off, but what ran when it was saved is to run
     if os.getuid() == 0:
-        for path in (directory / "control").rglob("*"): os.chown(path, settings.control_uid, settings.control_uid)
+        for folder in (settings.control_directory, settings.run_directory / "control"):
+            for path in folder.rglob("*"): os.chown(path, settings.control_uid, settings.control_uid)

@@ -17,5 +17,6 @@ def policy(settings: Settings, rule: str, user: str) -> list[str]:
         if rule in defaults:
             rules = Rules(defaults, settings.directory / "policy" / f"{service.name}.yaml")
             credentials = identity.credentials()
-            return [f"{rule} of {service.name}, as {user} with the roles {', '.join(identity.roles)}:", *rules.explain(rule, credentials, credentials)]
+            return [f"{rule} of {service.name}, as {user} with the roles {', '.join(identity.roles)}:",
+                *rules.explain(rule, credentials, credentials)]
     raise LookupError(f"No service knows the rule {rule}.")

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import random
+import socket
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -16,8 +17,8 @@ from cryptography.fernet import Fernet
 from pilvi.compute.resources.console import serve_socket
 from pilvi.compute.service import SERVICE as COMPUTE
 from pilvi.core import config, logs
+from pilvi.core.bus import BROKERS
 from pilvi.core.bus.interface import Bus
-from pilvi.core.bus.nats import NatsBus
 from pilvi.core.bus.unix_socket import UnixSocketHub
 from pilvi.core.context import Call
 from pilvi.core.crypto import secret_file
@@ -35,7 +36,7 @@ from pilvi.image.service import SERVICE as IMAGE
 from pilvi.network.drivers import BACKENDS
 from pilvi.network.service import SERVICE as NETWORK
 from pilvi.placement.service import SERVICE as PLACEMENT
-from pilvi.run import crash
+from pilvi.run import crash, novnc
 from pilvi.run.bootstrap import bootstrap, passwords
 from pilvi.run.process import ready
 from pilvi.run.settings import Settings, load
@@ -44,7 +45,6 @@ from pilvi.volume.service import SERVICE as VOLUME
 LOG = structlog.get_logger()
 SERVICES: Sequence[Service] = (IDENTITY, IMAGE, PLACEMENT, NETWORK, VOLUME, COMPUTE)
 """In the order in which they may call each other: each only those before it."""
-NOVNC = Path("/usr/share/novnc")
 
 
 class Control:
@@ -63,7 +63,8 @@ class Control:
         settings = self.settings
         url = settings.database_url or f"sqlite:///{settings.control_directory}/db/{service.name}.sqlite"
         database = Database(url)
-        migrate(database, service.name, [Base.metadata.tables[t.__tablename__] for t in (*(r.table for r in service.resources), *service.tables)])
+        migrate(database, service.name, [Base.metadata.tables[t.__tablename__]
+            for t in (*(r.table for r in service.resources), *service.tables)])
         policy = settings.directory / "policy" / f"{service.name}.yaml"
         grant_key = secret_file(self.keys / "grants").encode()
         application = Application(service, database=database, bus=self.bus, config=self.options.get(service.name), region=settings.region,
@@ -80,8 +81,11 @@ class Control:
         backend = BACKENDS["simulated" if settings.simulated else "ovn"](  # type: ignore[call-arg]
             settings.run_directory / "control" / "ovn", cloud_id=settings.cloud_id, listen=settings.network_listen or None)
         injected: dict[str, Any] = {
-            "master_key": secret_file(self.keys / "master", lambda: Fernet.generate_key().decode()), "service_call": lambda: _service_call(tokens),
-            "network_backend": backend, "image_directory": settings.control_directory / "images", "novnc": NOVNC if NOVNC.exists() else None,
+            "node": f"control-{socket.gethostname()}-{settings.tag}",
+            "master_key": secret_file(self.keys / "master", lambda: Fernet.generate_key().decode()),
+            "service_call": lambda: _service_call(tokens),
+            "network_backend": backend, "image_directory": settings.control_directory / "images",
+            "novnc": novnc.folder(settings.directory),
             "console_socket": settings.run_directory / "console.sock", "settings": settings}
         self.bus.start()
         for application in self.applications.values():
@@ -89,7 +93,8 @@ class Control:
             if application.service.start: application.service.start(application)
             for target, handlers in application.service.handlers.items():
                 self.bus.serve(target, {name: _handler(function, application) for name, function in handlers.items()}, threads=4)
-            self.loops += [Repeat(loop.name, loop.seconds, partial(loop.function, application)).start() for loop in application.service.loops]
+            self.loops += [Repeat(loop.name, loop.seconds, partial(loop.function, application)).start()
+                for loop in application.service.loops]
 
     def stop(self) -> None:
         """Ends the loops, the workers and the bus; nothing is lost, since tasks are rows."""
@@ -144,7 +149,7 @@ def _handler(function: Callable[..., Any], application: Application) -> Callable
 
 def bus_of(settings: Settings) -> Bus:
     """The hub that agents connect to, or the broker."""
-    if settings.bus_url: return NatsBus([settings.bus_url], name=f"control-{os.getpid()}")
+    if settings.bus_url: return BROKERS["nats"]([settings.bus_url], name=f"control-{os.getpid()}")
     return UnixSocketHub(settings.bus_path, allowed_uids={0, os.getuid()})
 
 
@@ -157,8 +162,10 @@ def main(directory: Path) -> None:
     control = Control(settings)
     control.start()
     host, _, port = settings.listen.rpartition(":")
-    server = _Server(uvicorn.Config(control, host, int(port), log_config=None, access_log=False, lifespan="off", loop="uvloop", http="httptools",
-                                    ws="websockets-sansio", timeout_graceful_shutdown=5, server_header=False, h11_max_incomplete_event_size=65536))
+    server = _Server(uvicorn.Config(control, host, int(port), log_config=None, access_log=False, lifespan="off", loop="uvloop",
+        http="httptools",
+                                    ws="websockets-sansio", timeout_graceful_shutdown=5, server_header=False,
+                                    h11_max_incomplete_event_size=65536))
     server.run()
     control.stop()
 

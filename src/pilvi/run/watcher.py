@@ -200,7 +200,8 @@ class Watcher:
         self.begin_stop()
 
     def begin_stop(self) -> None:
-        """Asks the children to end, those first that came last: an agent says good-bye to a control process that still listens. May be repeated."""
+        """Asks the children to end, those first that came last: an agent says good-bye to a control process that still listens. May be
+        repeated."""
         if not self.stop_deadline: self.stop_deadline = time.monotonic() + STOP_SECONDS
         living = [child for child in self.children.values() if child.pid is not None]
         for child in living:

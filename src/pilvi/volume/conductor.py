@@ -16,10 +16,11 @@ from pilvi.volume.volume.flows import FLOWS
 
 
 def describe(application: Application, db: Session, work: Any) -> dict[str, Any]:
-    """A grant for the image that the volume is made of, if any; all else is in the task's facts."""
+    """A grant for the image that the volume is made of, or that is made of it, if any; all else is in the task's facts."""
     image_id = work.facts.get("image_id")
     if image_id is None: return {"described": {}}
-    grant = crypto.sign(application.grant_key, {"things": {"image": [image_id]}, "host": work.facts.get("host"),
+    things = {"image": [image_id], "image_upload": [image_id] if work.flow == "upload" else []}
+    grant = crypto.sign(application.grant_key, {"things": things, "host": work.facts.get("host"),
                                                 "expires": clock.now() + application.config.grant_seconds})
     return {"described": {"image_id": image_id}, "grant": grant}
 

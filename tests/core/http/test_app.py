@@ -27,7 +27,8 @@ def test_errors_are_in_the_familys_manner(shop: Open) -> None:
 
 
 def test_without_a_token_nobody_gets_in(family: Shop) -> None:
-    for method, path in [("GET", "/v2/things"), ("POST", "/v2/things"), ("GET", "/v2/nothing"), ("PATCH", "/v2"), ("GET", "/v2/look"), ("FOO", "/v2/things")]:
+    for method, path in [("GET", "/v2/things"), ("POST", "/v2/things"), ("GET", "/v2/nothing"), ("PATCH", "/v2"), ("GET", "/v2/look"),
+                         ("FOO", "/v2/things")]:
         for token in ("", "garbage", "\x00", "é" * 3000):
             reply = family.ask(method, path, token=token)
             assert reply.status == 401, (method, path, token)
@@ -58,7 +59,8 @@ def test_policy_is_asked_before_the_function(family: Shop) -> None:
 
 def test_bodies_that_cannot_be_read(family: Shop) -> None:
     for raw, headers, status in [
-        (b"{", {}, 400), (b"\xff\xfe", {}, 400), (b'{"thing": NaN}', {}, 400), (b"[" * 100_000, {}, 400), (b"[" * 100 + b"]" * 100, {}, 400),
+        (b"{", {}, 400), (b"\xff\xfe", {}, 400), (b'{"thing": NaN}', {}, 400), (b"[" * 100_000, {}, 400),
+        (b"[" * 100 + b"]" * 100, {}, 400),
         (b'{"thing": {"name": "\\ud800"}}', {}, 400), (b"name=a", {"content_type": "application/x-www-form-urlencoded"}, 415),
         (b"<thing/>", {"content_type": "application/xml"}, 415), (b" " * 1_048_577, {}, 413), (b"1e999", {}, 400)]:
         reply = family.ask("POST", "/v2/things", raw=raw, **headers)
@@ -90,7 +92,8 @@ def test_microversions_are_negotiated(shop: Open) -> None:
     for headers, status, served in [
         ({}, 200, "2.1"), ({"openstack_api_version": "shop 2.7"}, 200, "2.7"), ({"openstack_api_version": "shop latest"}, 200, "2.10"),
         ({"openstack_api_version": "other 9.9, shop 2.3"}, 200, "2.3"), ({"openstack_api_version": "other 9.9"}, 200, "2.1"),
-        ({"x_shop_version": "2.6"}, 200, "2.6"), ({"openstack_api_version": "shop 2.11"}, 406, "2.1"), ({"openstack_api_version": "shop 1.0"}, 406, "2.1"),
+        ({"x_shop_version": "2.6"}, 200, "2.6"), ({"openstack_api_version": "shop 2.11"}, 406, "2.1"),
+        ({"openstack_api_version": "shop 1.0"}, 406, "2.1"),
         ({"openstack_api_version": "shop 2.x"}, 400, "2.1"), ({"openstack_api_version": "shop 2.01"}, 400, "2.1"),
         ({"openstack_api_version": "shop " + "9" * 5000}, 400, "2.1")]:
         reply = nova.ask("GET", "/v2/open", **headers)
@@ -134,7 +137,8 @@ def over_asgi(application: Application, method: str, path: bytes, body: list[byt
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "method": method, "path": path.decode(), "raw_path": path, "query_string": b"", "root_path": "/shop", "scheme": "http",
+    scope = {"type": "http", "method": method, "path": path.decode(), "raw_path": path, "query_string": b"", "root_path": "/shop",
+             "scheme": "http",
              "headers": [(b"host", b"cloud:1"), (b"x-auth-token", b"member@one")], "client": ("127.0.0.1", 1), **more}
     asyncio.run(application(scope, receive, send))
     return sent[0]["status"], dict(sent[0]["headers"]), b"".join(message["body"] for message in sent[1:])
@@ -151,6 +155,7 @@ def test_over_asgi(shop: Open) -> None:
 
 
 def test_links_follow_the_address_that_the_client_used() -> None:
-    scope = {"method": "GET", "path": "/shop/v2", "raw_path": b"/shop/v2", "query_string": b"", "root_path": "/shop", "scheme": "http", "headers": [
+    scope = {"method": "GET", "path": "/shop/v2", "raw_path": b"/shop/v2", "query_string": b"", "root_path": "/shop", "scheme": "http",
+             "headers": [
         (b"host", b"inner:1"), (b"x-forwarded-host", b"cloud.example"), (b"x-forwarded-proto", b"https"), (b"x-forwarded-prefix", b"/api")]}
     assert from_scope(scope).base == "https://cloud.example/api/shop"

@@ -72,6 +72,13 @@ def test_readers_make_nothing(ask: Ask) -> None:
     assert ask("DELETE", f"/v2/images/{id}", token="reader-one").status == 403
 
 
+def test_a_system_scoped_administrator_has_no_part_in_images(ask: Ask) -> None:
+    id = make(ask, token="admin", visibility="public")
+    assert ask("GET", "/v2/images", token="system").status == 403
+    assert ask("POST", "/v2/images", {"name": "a"}, token="system").status == 403
+    for method in ("GET", "DELETE"): assert ask(method, f"/v2/images/{id}", token="system").status == 404
+
+
 def test_who_sees_what(ask: Ask) -> None:
     for visibility in ("private", "shared", "community"): make(ask, visibility, visibility=visibility)
     make(ask, "public", token="admin", visibility="public")
@@ -99,11 +106,12 @@ def test_filters(application: Application, ask: Ask) -> None:
     for name, values in {"a": {"disk_format": "raw", "tags": ["x"], "os_distro": "debian", "min_ram": 5}, "b": {"tags": ["x", "y"]},
                          'c"d': {"os_distro": "deb", "protected": True}}.items(): make(ask, name, **values)
     with application.database.write() as db: db.query(Image).where(Image.name == "a").update({"size": 100})
+    everything = ["a", "b", 'c"d']
     expected = {"name=a": ["a"], "name=in:a,b": ["a", "b"], 'name=in:"a"': ["a"], "disk_format=raw": ["a"], "tag=x": ["a", "b"],
-                "tag=x&tag=y": ["b"], "os_distro=debian": ["a"], "os_distro=DEBIAN": [], "os_distro=deb": ['c"d'], "protected=true": ['c"d'],
-                "protected=False": ["a", "b"], "size_min=50": ["a"], "size_max=50": [], "status=queued": ["a", "b", 'c"d'], "min_ram=5": ["a"],
-                "status=in:active,saving": [], "owner=one": ["a", "b", 'c"d'], "owner=two": [], "created_at=gt:2020-01-01T00:00:00Z":
-                ["a", "b", 'c"d'], "created_at=lt:2020-01-01T00:00:00Z": [], "nothing=x": [], "tag=": []}
+                "tag=x&tag=y": ["b"], "os_distro=debian": ["a"], "os_distro=DEBIAN": [], "os_distro=deb": ['c"d'],
+                "protected=true": ['c"d'], "protected=False": ["a", "b"], "size_min=50": ["a"], "size_max=50": [],
+                "status=queued": everything, "status=in:active,saving": [], "min_ram=5": ["a"], "owner=one": everything, "owner=two": [],
+                "created_at=gt:2020-01-01T00:00:00Z": everything, "created_at=lt:2020-01-01T00:00:00Z": [], "nothing=x": [], "tag=": []}
     assert {query: names(ask, query) for query in expected} == expected
     for query in ("size_min=x", "created_at=gt:x", "limit=x", "sort_key=x", "sort=name&sort_key=name", "member_status=x", "marker=x"):
         assert ask("GET", f"/v2/images?{query}").status == 400
@@ -141,8 +149,9 @@ def test_patches(ask: Ask) -> None:
 @pytest.mark.parametrize(("change", "status"), [
     (replace("status", "active"), 403), (replace("id", "x"), 403), (replace("size", 1), 403), ({"op": "remove", "path": "/name"}, 403),
     (replace("absent", "x"), 409), ({"op": "remove", "path": "/absent"}, 409), (replace("os_glance_a", "x"), 403),
-    (replace("owner", "two"), 403), (replace("visibility", "public"), 403), (replace("min_disk", "many"), 400), (replace("protected", "x"), 400),
-    ({"op": "add", "path": "/p", "value": 5}, 400), ({"op": "move", "path": "/a"}, 400), ({"op": "add", "path": "/a"}, 400),
+    (replace("owner", "two"), 403), (replace("visibility", "public"), 403), (replace("min_disk", "many"), 400),
+    (replace("protected", "x"), 400), ({"op": "add", "path": "/p", "value": 5}, 400), ({"op": "move", "path": "/a"}, 400),
+    ({"op": "add", "path": "/a"}, 400),
     ({"op": "add", "path": "a", "value": "b"}, 400), ({"op": "add", "path": "/a/b", "value": "b"}, 400), ({"path": "/a"}, 400)])
 def test_patches_that_are_refused(ask: Ask, change: dict[str, Any], status: int) -> None:
     assert patch(ask, make(ask), change).status == status
@@ -170,6 +179,11 @@ def test_protected_images_stay(ask: Ask) -> None:
     assert ask("DELETE", f"/v2/images/{id}").status == 204
     for method in ("GET", "DELETE"): assert ask(method, f"/v2/images/{id}").status == 404
     assert names(ask, token="admin") == []
+
+
+def test_an_empty_id_names_no_image(ask: Ask) -> None:
+    for method in ("GET", "DELETE"): assert ask(method, "/v2/images/").status == 404
+    assert ask("DELETE", "/v2/images").status == 405
 
 
 def test_tags(ask: Ask) -> None:

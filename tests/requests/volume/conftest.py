@@ -14,13 +14,13 @@ import pytest
 
 from pilvi.core import clock, crypto
 from pilvi.core.bus.memory import MemoryBus
-from pilvi.core.context import Identity
+from pilvi.core.context import Call, Identity
 from pilvi.core.db.migrate import migrate
 from pilvi.core.db.session import Database
 from pilvi.core.errors import Unauthenticated
 from pilvi.core.http import auth, client
 from pilvi.core.http.app import Application, Request
-from pilvi.core.http.client import Message, Reply
+from pilvi.core.http.client import Message, Reply, Socket
 from pilvi.core.http.inprocess import InProcess
 from pilvi.volume.agent.main import VolumeAgent
 from pilvi.volume.config import Config
@@ -44,14 +44,15 @@ def validate(token: str, story: Any) -> Identity:
     return Identity(**{name: getattr(CALLERS[token], name) for name in ("user_id", "project_id", "roles")}, expires_at=clock.now() + 3600)
 
 
-class Images:
+class Images(Socket):
     """The image service as others see it: facts and bytes by id. `damage` is what happens to the bytes on the way."""
-    name = "fake"
 
     def __init__(self) -> None:
+        super().__init__("http://127.0.0.1:9")
         self.images: dict[str, tuple[dict[str, Any], bytes]] = {}
         self.damage: Callable[[bytes], bytes] = lambda data: data
         self.asked: list[dict[str, str]] = []
+        self.refuses = False
 
     def add(self, id: str, data: bytes, form: str = "raw", **more: Any) -> str:
         self.images[id] = {"id": id, "name": f"name of {id}", "status": "active", "disk_format": form, "container_format": "bare",
@@ -62,20 +63,34 @@ class Images:
         return id
 
     def send(self, message: Message) -> Reply:
+        if message.method == "POST":
+            facts = json.loads(message.body)  # type: ignore[arg-type]
+            id = self.add(f"made{len(self.images)}", b"", facts["disk_format"], **{"visibility": "private", "protected": False} | facts)
+            self.images[id][0]["status"] = "queued"
+            return Reply(201, {}, json.dumps(self.images[id][0]).encode())
+        if message.method == "DELETE": self.images.pop(message.path.split("/")[3], None)
         found = self.images.get(message.path.split("/")[3])
         return Reply(200, {}, json.dumps(found[0]).encode()) if found else Reply(404, {}, b"{}")
 
     @contextmanager
     def stream(self, message: Message) -> Iterator[tuple[Reply, Callable[[int], bytes]]]:
         self.asked.append(message.headers)
-        data = bytearray(self.damage(self.images[message.path.split("/")[3]][1]))
+        if message.method == "PUT":
+            facts, data = self.images[message.path.split("/")[3]][0], b"".join(message.body)  # type: ignore[arg-type]
+            if self.refuses: yield Reply(409, {}, b""), lambda most: b'{"code": 409, "title": "Conflict", "message": "no"}'
+            else:
+                self.images[facts["id"]] = facts | {"status": "active", "size": len(data)}, data
+                yield Reply(204, {}, b""), lambda most: b""
+            return
+        whole = self.images[message.path.split("/")[3]][1]
+        data = bytearray(self.damage(whole))
 
         def read(most: int) -> bytes:
             piece = bytes(data[:most])
             del data[:most]
             return piece
 
-        yield Reply(200, {}, b""), read
+        yield Reply(200, {"content-length": str(len(whole))}, b""), read
 
 
 class Token:
@@ -85,23 +100,25 @@ class Token:
 
 
 class World:
-    def __init__(self, folder: Path, driver: Any = None, config: Config | None = None) -> None:
+    def __init__(self, folder: Path, driver: Any = None, config: Config | None = None, url: str = "") -> None:
         self.folder = folder
-        self.database = Database(f"sqlite:///{folder}/volume.sqlite")
+        self.database = Database(url or f"sqlite:///{folder}/volume.sqlite")
         tables = [r.table.__table__ for r in SERVICE.resources] + [t.__table__ for t in SERVICE.tables]
         migrate(self.database, "volume", tables)  # type: ignore[arg-type]
         self.bus = MemoryBus()
         self.app = Application(SERVICE, database=self.database, bus=self.bus, config=config, grant_key=GRANT_KEY)
         self.images = Images()
+        self.app.state["service_call"] = lambda: Call(token="admin")
         auth.validate_with(validate)
         client.connect("volume", InProcess(self.app, "http://cloud/block-storage"))
-        client.connect("image", self.images)  # type: ignore[arg-type]
+        client.connect("image", self.images)
         for target, handlers in SERVICE.handlers.items():
             self.bus.serve(target, {name: partial(handler, self.app) for name, handler in handlers.items()})
         assert SERVICE.start is not None
         SERVICE.start(self.app)
         self.driver = driver or Simulated(folder / "store")
         self.agent = VolumeAgent(self.bus, {HOST: self.driver}, Token(), locks=folder / "locks")
+        self.agent.patience_seconds = 0.5
         self.agent.report()
         self.agent.start()
 
@@ -165,11 +182,11 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 @pytest.fixture
 def make_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
-    """For tests that need a store or options of their own."""
+    """For tests that need a store, options or a database of their own."""
     made: list[World] = []
 
-    def make(driver: Any = None, config: Config | None = None) -> World:
-        made.append(World(tmp_path, driver, config))
+    def make(driver: Any = None, config: Config | None = None, url: str = "") -> World:
+        made.append(World(tmp_path, driver, config, url))
         return made[-1]
 
     yield make

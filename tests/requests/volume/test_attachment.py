@@ -158,6 +158,14 @@ def test_an_agent_makes_volumes_where_its_grant_says(world: Any) -> None:
     world.until(nowhere["id"], "error")
 
 
+def test_an_agent_makes_volumes_of_what_the_project_has(world: Any) -> None:
+    mine, foreign = world.snapshot(world.make()), world.make(who="other")
+    call = agent_call(world, project=["a" * 32])
+    made = client.create(call, {"snapshot_id": mine, "project_id": "a" * 32})
+    world.until(made["id"], "available")
+    with pytest.raises(NotFound): client.create(call, {"source_volid": foreign, "project_id": "a" * 32})
+
+
 def test_a_role_without_a_grant_opens_nothing(world: Any) -> None:
     id = world.make()
     held = reserve(world, id)[1]["attachment"]["id"]

@@ -60,6 +60,10 @@ class Unlucky(Simulated):
 
     def delete(self, volume_id: str) -> None: self._struck(super().delete, volume_id)
 
+    def revert(self, volume_id: str, snapshot_id: str) -> None: self._struck(super().revert, volume_id, snapshot_id)
+
+    def export(self, volume_id: str, path: Path, form: str) -> None: self._struck(super().export, volume_id, path, form)
+
     def snapshot(self, volume_id: str, snapshot_id: str) -> None: self._struck(super().snapshot, volume_id, snapshot_id)
 
     def delete_snapshot(self, volume_id: str, snapshot_id: str) -> None: self._struck(super().delete_snapshot, volume_id, snapshot_id)
@@ -136,7 +140,8 @@ class Show:
 def requests(show: Show, ids: list[str]) -> None:
     """Something that users ask for, at a moment that suits nobody."""
     ask, chance, act = show.world.ask, show.fate.random, show.world.act
-    what = chance.choice(["create", "create", "extend", "snapshot", "delete", "cascade", "force", "drop", "attach", "detach"])
+    what = chance.choice(["create", "create", "extend", "snapshot", "delete", "cascade", "force", "drop", "attach", "detach", "revert",
+                          "upload"])
     if what == "create" or not ids:
         ids.append(ask("POST", "/volumes", {"volume": {"size": 1}})[1]["volume"]["id"])
         return
@@ -149,6 +154,10 @@ def requests(show: Show, ids: list[str]) -> None:
     elif what == "drop":
         found = ask("GET", "/snapshots")[1]["snapshots"]
         if found: ask("DELETE", f"/snapshots/{chance.choice(found)['id']}")
+    elif what == "revert":
+        found = ask("GET", f"/snapshots?volume_id={id}&limit=1")[1]["snapshots"]
+        if found: act(id, "revert", {"snapshot_id": found[0]["id"]})
+    elif what == "upload": act(id, "os-volume_upload_image", {"image_name": "i"})
     elif what == "detach":
         for one in ask("GET", f"/attachments?volume_id={id}")[1]["attachments"]: ask("DELETE", f"/attachments/{one['id']}", who="admin")
     else: ask("DELETE", f"/volumes/{id}" + ("?cascade=true" if what == "cascade" else ""))
@@ -176,6 +185,8 @@ def check(show: Show) -> None:
     assert kept >= {id for id, s in living.items() if s.state == "available"}
     assert kept <= {id for id, s in living.items() if s.state != "error"}
     assert set(held) <= set(alive)
+    assert {facts["status"] for facts, _ in show.world.images.images.values()} <= {"active"}, "no image without bytes is left"
+    assert not list(show.driver.workspace().iterdir())
 
 
 @pytest.mark.parametrize("seed", range(40))

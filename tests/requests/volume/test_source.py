@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pilvi.core import disk_image
 from pilvi.volume.drivers.file import Files
 
 MIB = 2**20
@@ -65,6 +66,14 @@ def test_an_image_damaged_on_the_way(cloud: Any, damage: Callable[[bytes], bytes
     cloud.until(id, None)
 
 
+def test_an_image_service_that_breaks_off_is_asked_again(cloud: Any) -> None:
+    cloud.images.add(IMAGE, b"a" * MIB)
+    left = ["broken", "broken"]
+    cloud.images.damage = lambda data: data[:100] if left and left.pop() else data
+    cloud.agent.patience_seconds = 30.0
+    assert starts_with(cloud, cloud.make(imageRef=IMAGE), "a") and len(cloud.images.asked) == 3
+
+
 def test_an_image_that_names_a_file_of_the_host(cloud: Any, tmp_path: Path) -> None:
     secret, trap = tmp_path / "secret", tmp_path / "trap"
     secret.write_bytes(b"s" * MIB)
@@ -102,3 +111,50 @@ def test_from_a_snapshot_and_from_a_volume(cloud: Any) -> None:
     assert cloud.ask("DELETE", f"/volumes/{first}?cascade=true")[0] == 202
     cloud.until(first, None)
     assert starts_with(cloud, second, "a"), "what was made of it stays"
+
+
+def test_an_image_of_a_volume(cloud: Any, tmp_path: Path) -> None:
+    cloud.images.add(IMAGE, b"a" * MIB)
+    id = cloud.make(imageRef=IMAGE)
+    status, body = cloud.act(id, "os-volume_upload_image", {"image_name": "copy", "disk_format": "qcow2", "force": False})
+    told = body["os-volume_upload_image"]
+    assert status == 202 and (told["status"], told["image_name"], told["size"], told["visibility"]) == ("uploading", "copy", 1, "private")
+    cloud.until(id, "available")
+    facts, data = cloud.images.images[told["image_id"]]
+    assert facts["status"] == "active" and facts["hw_disk_bus"] == "virtio" and facts["min_disk"] == 1
+    (tmp_path / "copy").write_bytes(data)
+    assert disk_image.virtual_size(tmp_path / "copy", "qcow2") == 2**30
+    cloud.driver.create_from_file("again", 1, tmp_path / "copy", "qcow2")
+    assert starts_with(cloud, "again", "a")
+    assert not list(cloud.driver.workspace().iterdir())
+    assert cloud.act(id, "os-volume_upload_image", {"image_name": "x"}, who="reader")[0] == 403
+    assert cloud.act(id, "os-volume_upload_image", {"disk_format": "raw"})[0] == 400
+    cloud.act(id, "os-reserve")
+    before = set(cloud.images.images)
+    assert cloud.act(id, "os-volume_upload_image", {"image_name": "x"})[0] == 400 and set(cloud.images.images) == before
+
+
+def test_an_image_that_could_not_be_uploaded_is_removed(cloud: Any) -> None:
+    id = cloud.make()
+    cloud.images.refuses = True
+    made = cloud.act(id, "os-volume_upload_image", {"image_name": "copy", "disk_format": "qcow2"})[1]["os-volume_upload_image"]["image_id"]
+    cloud.until(id, "available")
+    assert made not in cloud.images.images and why(cloud, id) == "upload: no"
+
+
+def test_back_to_the_latest_snapshot(cloud: Any) -> None:
+    cloud.images.add(IMAGE, b"a" * MIB)
+    id = cloud.make(imageRef=IMAGE)
+    older, latest = cloud.snapshot(id), cloud.snapshot(id)
+    path = cloud.driver.connection(id)["path"]
+    subprocess.run(["qemu-io", "-f", "qcow2", "-c", "write -P 98 0 64k", path], check=True, capture_output=True)
+    assert starts_with(cloud, id, "b")
+    assert cloud.act(id, "revert", {"snapshot_id": older})[0] == 400 and cloud.act(id, "revert", {})[0] == 400
+    assert cloud.act(id, "revert", {"snapshot_id": latest}, version="3.39")[0] == 400
+    assert cloud.act(id, "revert", {"snapshot_id": latest}) == (202, None)
+    cloud.until(id, "available")
+    assert starts_with(cloud, id, "a") and cloud.status(latest, "snapshots") == "available"
+    cloud.act(id, "os-extend", {"new_size": 2})
+    cloud.until(id, "available")
+    status, body = cloud.act(id, "revert", {"snapshot_id": latest})
+    assert status == 400 and "must be equal" in message(body)

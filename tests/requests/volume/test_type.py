@@ -31,7 +31,9 @@ def test_types(world: Any) -> None:
     world.ask("DELETE", f"/volumes/{volume_id}")
     world.until(volume_id, None)
     assert world.ask("DELETE", f"/types/{id}", who="admin")[0] == 202 and world.ask("GET", f"/types/{id}")[0] == 404
+    assert world.ask("PUT", f"/types/{found[0]['id']}", {"volume_type": {"name": "plain"}}, who="admin")[0] == 200
     assert world.ask("DELETE", f"/types/{found[0]['id']}", who="admin")[0] == 400
+    assert world.ask("GET", f"/volumes/{world.make()}")[1]["volume"]["volume_type"] == "plain", "the default keeps its place"
 
 
 def test_a_type_that_is_not_public(world: Any) -> None:

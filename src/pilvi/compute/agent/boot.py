@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from pilvi.compute import network_data
 from pilvi.compute.agent.node import Node
 from pilvi.compute.drivers.interface import Disk, Machine, Nic
 from pilvi.core import clock, trace
@@ -20,6 +21,7 @@ from pilvi.network import client as network
 from pilvi.volume import client as volume
 
 WAIT_SECONDS = 0.2
+SUBNET_FACTS = ("cidr", "enable_dhcp", "gateway_ip", "dns_nameservers", "host_routes", "ipv6_address_mode")
 
 
 class PortsDown(Failure):
@@ -60,23 +62,35 @@ def bind_ports(node: Node, errand: Errand) -> dict[str, Any]:
         ports: list[dict[str, Any]] = []
         for wanted in errand.described["networks"]: ports.append(_port(node, errand, wanted, there, {port["id"] for port in ports}))
     nics = [_nic(node, errand, port) for port in ports]
+    subnets = subnets_of(node, errand, ports)
     trace.mark("boot.25", "network API", "compute agent", "http", macs=[n["mac"] for n in nics],
                addresses=[ip["ip_address"] for port in ports for ip in port["fixed_ips"]])
     names = {wanted["network"]: wanted["name"] for wanted in errand.described["networks"]}
-    info = [info_of(port, names[port["network_id"]]) for port in ports]
+    info = [info_of(port, names[port["network_id"]], nic["mtu"], subnets) for port, nic in zip(ports, nics, strict=True)]
     return {"nics": nics, "network_info": info}
 
 
-def info_of(port: dict[str, Any], network_name: str) -> dict[str, Any]:
+def subnets_of(node: Node, errand: Errand, ports: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """{id: what a guest must know of the subnet}; simulated guests know nothing."""
+    if node.simulated or not ports: return {}
+    ids = [port["network_id"] for port in ports]
+    found = node.apis.ask(errand, lambda call: network.list_subnets(call, network_id=ids))
+    return {subnet["id"]: {name: subnet.get(name) for name in SUBNET_FACTS} for subnet in found}
+
+
+def info_of(port: dict[str, Any], network_name: str, mtu: int, subnets: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """What the server's record keeps of a port."""
-    fixed = [{"ip_address": ip["ip_address"], "version": 6 if ":" in ip["ip_address"] else 4} for ip in port["fixed_ips"]]
-    return {"port_id": port["id"], "network_id": port["network_id"], "network_name": network_name, "mac": port["mac_address"], "fixed_ips": fixed}
+    fixed = [{"ip_address": ip["ip_address"], "version": 6 if ":" in ip["ip_address"] else 4, "subnet": subnets.get(ip["subnet_id"])}
+             for ip in port["fixed_ips"]]
+    return {"port_id": port["id"], "network_id": port["network_id"], "network_name": network_name, "mac": port["mac_address"],
+            "mtu": mtu, "fixed_ips": fixed}
 
 
 def _port(node: Node, errand: Errand, wanted: dict[str, Any], there: list[dict[str, Any]], taken: set[str]) -> dict[str, Any]:
     """The port for one wish: the user's own, one that an earlier try made, or a new one."""
     server = errand.described
-    mine = {"device_id": errand.subject_id, "device_owner": "compute:" + (server["availability_zone"] or "nova"), "binding:host_id": errand.host}
+    mine = {"device_id": errand.subject_id, "device_owner": "compute:" + (server["availability_zone"] or "nova"),
+        "binding:host_id": errand.host}
     if wanted.get("port"): return node.apis.ask(errand, lambda call: network.update_port(call, wanted["port"], mine))
     body = {"network_id": wanted["network"], "project_id": server["project_id"], **mine}
     if wanted.get("fixed_ip"): body["fixed_ips"] = [{"ip_address": wanted["fixed_ip"]}]
@@ -101,7 +115,8 @@ def _nic(node: Node, errand: Errand, port: dict[str, Any]) -> dict[str, Any]:
 
 
 def connect_volumes(node: Node, errand: Errand) -> dict[str, Any]:
-    """Steps 26 to 28: every volume is made, reserved for the server and connected to this host; a server without volumes asks all the same."""
+    """Steps 26 to 28: every volume is made, reserved for the server and connected to this host; a server without volumes asks all the
+    same."""
     with trace.step("boot.26", "compute agent", "identity, volume API", "http") as carried:
         carried["token"] = "cached" if node.apis.tokens.current()[1] else "new"
         held = node.apis.ask(errand, lambda call: volume.attachments(call, instance_id=errand.subject_id, steps={"validate": "boot.27"}))
@@ -208,6 +223,7 @@ def metadata_of(errand: Errand, more: Sequence[dict[str, Any]] = ()) -> dict[str
         "public_keys": {server["key_name"]: server["public_key"]} if server["public_key"] else {}, "user_data": data,
         "fixed_ips": [ip["ip_address"] for nic in info for ip in nic["fixed_ips"]], "security_groups": server["security_groups"],
         "flavor": server["flavor"]["name"], "image_id": server["image_id"] or "", "reservation_id": server["reservation_id"],
+        "network_data": network_data.document(info),
         "sources": [[nic["network_id"], ip["ip_address"]] for nic in info for ip in nic["fixed_ips"]]}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from pilvi.compute.drivers.interface import Hypervisor
+from pilvi.compute.drivers.interface import Hypervisor, HypervisorFailure
 from pilvi.core.errors import Failure
 
 LOG = structlog.get_logger()
@@ -21,7 +21,8 @@ TICKET_BYTES = 200
 class Consoles:
     """The door. `redeem(ticket)` asks the conductor: {"server_id", "kind"}; `driver_of(server_id)` finds the machine."""
 
-    def __init__(self, path: Path, uid: int, redeem: Callable[[str], dict[str, Any]], driver_of: Callable[[str], Hypervisor | None]) -> None:
+    def __init__(self, path: Path, uid: int, redeem: Callable[[str], dict[str, Any]],
+            driver_of: Callable[[str], Hypervisor | None]) -> None:
         self.path, self.uid, self.redeem, self.driver_of = path, uid, redeem, driver_of
 
     def start(self) -> None:
@@ -54,7 +55,7 @@ class Consoles:
                     back.start()
                     _copy(client, machine)
                     back.join(5)
-            except (OSError, Failure, ValueError) as failure:
+            except (OSError, Failure, HypervisorFailure, ValueError) as failure:
                 LOG.info("console refused", reason=str(failure))
 
 

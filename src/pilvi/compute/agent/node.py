@@ -10,16 +10,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from pilvi.compute.agent import config_drive
 from pilvi.compute.agent.apis import Apis
 from pilvi.compute.agent.images import Images
 from pilvi.compute.drivers.interface import Hypervisor
+from pilvi.core.errors import Failure
+
+LOG = structlog.get_logger()
 
 
 @dataclass
 class Node:
-    """What the acts work with. `open_metadata(network_id)` makes 169.254.169.254 answer on a network of this host, `close_metadata` ends that,
-    `opened_metadata()` tells where it does."""
+    """What the acts work with. `open_metadata(network_id)` makes 169.254.169.254 answer on a network of this host, `close_metadata` ends
+    it, `opened_metadata()` tells where it does."""
     drivers: dict[str, Hypervisor]
     apis: Apis
     images: Images
@@ -71,8 +76,13 @@ class Node:
         """It answers where servers of this host are, and nowhere else."""
         with self.mutex:
             wanted = {network_id for network_id, _ in self.metadata()}
-            for network_id in wanted: self.open_metadata(network_id)
-            for network_id in self.opened_metadata() - wanted: self.close_metadata(network_id)
+            for network_id in wanted: self._try(self.open_metadata, network_id)
+            for network_id in self.opened_metadata() - wanted: self._try(self.close_metadata, network_id)
+
+    def _try(self, act: Callable[[str], None], network_id: str) -> None:
+        """Tidying fails no task; it comes again."""
+        try: act(network_id)
+        except (OSError, RuntimeError, Failure) as failure: LOG.warning("metadata address", network=network_id, reason=str(failure))
 
     def write_config_drive(self, server_id: str, facts: dict[str, Any]) -> str | None:
         """The path of the server's config drive."""

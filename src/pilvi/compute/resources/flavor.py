@@ -52,7 +52,8 @@ def check(call: Call, flavor: Flavor, values: dict[str, Any]) -> None:
     """Ids and names are unique."""
     assert call.db is not None
     if flavor.id in (None, "auto"): flavor.id = new_id()
-    if call.db.execute(select(Flavor.id).where(Flavor.name == flavor.name)).first(): raise errors.FlavorExists(what="name", value=flavor.name)
+    if call.db.execute(select(Flavor.id).where(Flavor.name == flavor.name)).first():
+        raise errors.FlavorExists(what="name", value=flavor.name)
     if call.db.get(Flavor, flavor.id): raise errors.FlavorExists(what="ID", value=flavor.id)
 
 
@@ -147,7 +148,8 @@ TENANT = {"type": "object", "required": ["tenant"], "properties": {"tenant": {"t
 ACCESS = {"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": False,
           "properties": {"addTenantAccess": TENANT, "removeTenantAccess": TENANT}}
 _P = "os_compute_api:os-flavor-extra-specs:"
-RULES = {_P + "index": Rule("role:admin or role:reader"), _P + "change": Rule("role:admin"), "os_compute_api:os-flavor-access": Rule("role:admin")}
+RULES = {_P + "index": Rule("role:admin or role:reader"), _P + "change": Rule("role:admin"),
+    "os_compute_api:os-flavor-access": Rule("role:admin")}
 ROUTES = [
     Route("/v2.1/flavors/{id}/os-extra_specs", "GET", show_specs, _P + "index", transaction="read"),
     Route("/v2.1/flavors/{id}/os-extra_specs", "POST", add_specs, _P + "change", transaction="write", body=SPECS),
@@ -159,6 +161,7 @@ ROUTES = [
 ]
 RESOURCE = Resource(
     Flavor, "flavor", "/v2.1/flavors", NOVA, owner=None, visible=visible, missing=errors.FlavorNotFound, default_sort=[("id", False)],
-    policy={"list": "anyone", "show": "anyone", "create": "admin", "update": "admin", "delete": "admin"}, brief=("id", "name", "description"),
+    policy={"list": "anyone", "show": "anyone", "create": "admin", "update": "admin", "delete": "admin"},
+    brief=("id", "name", "description"),
     filters={"is_public": by_access, "minRam": at_least(Flavor.ram), "minDisk": at_least(Flavor.disk)},
     on_create=check, on_delete=remove, on_render=render)

@@ -21,6 +21,8 @@ from pilvi.core.policy import Rule
 from pilvi.core.wire import Base
 
 SNAPSHOT_SECONDS = 1.0
+READING_SHARE = 20
+"""A reading of all hosts is good for twenty times as long as it took: with ten thousand, reading takes five per cent of the time."""
 
 
 class Host(Base):
@@ -46,20 +48,22 @@ class Fleet:
     """All hosts as of a moment ago: ten thousand rows are not read for each boot."""
 
     def __init__(self) -> None:
-        self.read_at, self.hosts = 0.0, list[Any]()
+        self.good_until, self.hosts = 0.0, list[Any]()
         self.lock = threading.Lock()
 
     def all(self, db: Session) -> list[Any]:
-        """The hosts' rows (plain), at most SNAPSHOT_SECONDS old."""
-        if clock.monotonic() - self.read_at > SNAPSHOT_SECONDS:
-            with self.lock:
-                self.hosts = list(db.execute(select(Host.__table__).order_by(Host.name)))
-                self.read_at = clock.monotonic()
+        """The hosts' rows (plain), at most SNAPSHOT_SECONDS old, or somewhat older if they are thousands."""
+        if clock.monotonic() < self.good_until: return self.hosts
+        with self.lock:
+            if (begun := clock.monotonic()) < self.good_until: return self.hosts
+            self.hosts = list(db.execute(select(Host.__table__).order_by(Host.name)))
+            took = clock.monotonic() - begun
+            self.good_until = begun + max(SNAPSHOT_SECONDS, READING_SHARE * took)
         return self.hosts
 
     def forget(self) -> None:
         """Something about a host changed."""
-        self.read_at = 0.0
+        self.good_until = 0.0
 
 
 def _status(call: Call, row: Any) -> tuple[str, str]:
@@ -85,7 +89,8 @@ def list_services(call: Call) -> dict[str, Any]:
     now = clock.iso(clock.now(), fraction=True, zone="")
     shown += [{"id": f"00000000-0000-4000-8000-00000000000{n}" if call.version >= (2, 53) else n, "binary": binary, "host": "control",
                "zone": "internal", "status": "enabled", "state": "up", "updated_at": now, "disabled_reason": None,
-               **({"forced_down": False} if call.version >= (2, 11) else {})} for n, binary in ((1, "nova-scheduler"), (2, "nova-conductor"))]
+               **({"forced_down": False} if call.version >= (2, 11) else {})}
+               for n, binary in ((1, "nova-scheduler"), (2, "nova-conductor"))]
     return {"services": [s for s in shown if query.get("binary", s["binary"]) == s["binary"] and query.get("host", s["host"]) == s["host"]]}
 
 
@@ -103,7 +108,8 @@ def switch_service(call: Call, id: str) -> dict[str, Any]:
     assert call.db is not None
     row = call.db.get(Host, call.body["host"])
     if row is None: raise errors.HostNotFound(id=call.body["host"])
-    wanted = {"enable": {"status": "enabled"}, "disable": {"status": "disabled"}, "force-down": {"forced_down": call.body.get("forced_down")},
+    wanted = {"enable": {"status": "enabled"}, "disable": {"status": "disabled"},
+        "force-down": {"forced_down": call.body.get("forced_down")},
               "disable-log-reason": {"status": "disabled", "disabled_reason": call.body.get("disabled_reason")}}.get(id)
     if wanted is None: raise errors.HostNotFound(id=id)
     _change(call, row, wanted)
@@ -137,7 +143,8 @@ def _hypervisor(call: Call, row: Any, detail: bool) -> dict[str, Any]:
                              "hypervisor_hostname": row.name, "status": status, "state": state}
     if not detail: return shown
     offers = row.capabilities or {}
-    shown |= {"hypervisor_type": offers.get("hypervisor_type", ""), "hypervisor_version": offers.get("hypervisor_version", 0), "host_ip": "127.0.0.1",
+    shown |= {"hypervisor_type": offers.get("hypervisor_type", ""), "hypervisor_version": offers.get("hypervisor_version", 0),
+        "host_ip": "127.0.0.1",
               "service": {"id": shown["id"], "host": row.name, "disabled_reason": row.disabled_reason}}
     if call.version >= (2, 88): return shown | {"uptime": None, "servers": []}
     server: Any = next(r for r in call.application.service.resources if r.name == "server").table
@@ -180,7 +187,8 @@ def list_zones(call: Call, *, detail: bool) -> dict[str, Any]:
 
 
 CHANGE = {"type": "object", "properties": {"status": {"enum": ["enabled", "disabled"]}, "forced_down": {"type": "boolean"},
-                                           "disabled_reason": {"type": "string", "maxLength": 255, "minLength": 1}}, "additionalProperties": False}
+                                           "disabled_reason": {"type": "string", "maxLength": 255, "minLength": 1}},
+                                           "additionalProperties": False}
 NAMED = {"type": "object", "required": ["host"], "properties": {"host": {"type": "string"}, "binary": {"type": "string"},
                                                                 "forced_down": {"type": "boolean"}, "disabled_reason": {"type": "string"}}}
 _S, _H, _Z = "os_compute_api:os-services:", "os_compute_api:os-hypervisors:list", "os_compute_api:os-availability-zone:"

@@ -121,7 +121,8 @@ def list_groups(call: Call, id: str) -> dict[str, Any]:
 
 BODY = {"anyOf": [{"type": "null"}, {"type": "object", "additionalProperties": False, "properties": {"interfaceAttachment": {
     "type": "object", "additionalProperties": False, "properties": {
-        "port_id": {"type": "string", "maxLength": 64}, "net_id": {"type": "string", "maxLength": 64}, "tag": {"type": "string", "maxLength": 60},
+        "port_id": {"type": "string", "maxLength": 64}, "net_id": {"type": "string", "maxLength": 64},
+        "tag": {"type": "string", "maxLength": 60},
         "fixed_ips": {"type": "array", "maxItems": 1, "items": {"type": "object", "required": ["ip_address"],
                                                                 "properties": {"ip_address": {"type": "string", "maxLength": 64}}}}}}}}]}
 _RULE, _IPS = "os_compute_api:os-attach-interfaces:list", "os_compute_api:ips:index"

@@ -31,7 +31,8 @@ def prepare(call: Call, values: dict[str, Any]) -> None:
     if not values.get("public_key"):
         if call.version >= (2, 92): raise errors.PublicKeyRequired()
         values["public_key"], values["private_key"] = sshkeys.generate()
-    if values.get("type", "ssh") == "x509": raise errors.KeypairInvalid(reason="x509 keys are for Windows guests, which this cloud has no agent for")
+    if values.get("type", "ssh") == "x509":
+        raise errors.KeypairInvalid(reason="x509 keys are for Windows guests, which this cloud has no agent for")
     try: values["fingerprint"] = sshkeys.fingerprint(values["public_key"])
     except sshkeys.KeyInvalid as failure: raise errors.KeypairInvalid(reason=failure) from None
 
@@ -50,7 +51,8 @@ def render(call: Call, rows: list[Any], bodies: list[dict[str, Any]]) -> None:
         assert call.request is not None
         if call.request.method == "GET" and not call.request.path.endswith("os-keypairs"):
             from_start = 0 if row.created_at is None else row.created_at
-            body |= {"id": int(from_start), "deleted": False, "deleted_at": None, "updated_at": None, "created_at": clock.iso(from_start, zone=""),
+            body |= {"id": int(from_start), "deleted": False, "deleted_at": None, "updated_at": None,
+                "created_at": clock.iso(from_start, zone=""),
                      "user_id": row.user_id}
 
 

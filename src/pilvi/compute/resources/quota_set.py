@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pilvi.compute.resources.keypair import Keypair
 from pilvi.compute.resources.server import Server
+from pilvi.compute.resources.server_group import ServerGroup
 from pilvi.core import clock, quota
 from pilvi.core.context import Call
 from pilvi.core.errors import Forbidden
@@ -39,6 +40,10 @@ def _sum(name: str) -> Any:
     return used
 
 
+def _groups(db: Session, project_id: str) -> int:
+    return db.scalar(select(func.count()).select_from(ServerGroup).where(ServerGroup.project_id == project_id)) or 0
+
+
 def _nothing(db: Session, project_id: str) -> int:
     return 0
 
@@ -48,7 +53,7 @@ def _keys(db: Session, user_id: str) -> int:
 
 
 KINDS = {"instances": Kind(10, _count), "cores": Kind(20, _sum("vcpus")), "ram": Kind(51200, _sum("ram")), "key_pairs": Kind(100, _keys),
-         "metadata_items": Kind(128, _nothing), "server_groups": Kind(10, _nothing), "server_group_members": Kind(10, _nothing)}
+         "metadata_items": Kind(128, _nothing), "server_groups": Kind(10, _groups), "server_group_members": Kind(10, _nothing)}
 
 
 def limits(db: Session, project_id: str) -> dict[str, int]:
@@ -111,7 +116,7 @@ def show_limits(call: Call) -> dict[str, Any]:
         "maxTotalInstances": known["instances"], "maxTotalCores": known["cores"], "maxTotalRAMSize": known["ram"],
         "maxTotalKeypairs": known["key_pairs"], "maxServerMeta": known["metadata_items"], "maxServerGroups": known["server_groups"],
         "maxServerGroupMembers": known["server_group_members"], "totalInstancesUsed": used["instances"], "totalCoresUsed": used["cores"],
-        "totalRAMUsed": used["ram"], "totalServerGroupsUsed": 0}
+        "totalRAMUsed": used["ram"], "totalServerGroupsUsed": KINDS["server_groups"].used(db, id)}
     if call.version < (2, 57): absolute |= {"maxPersonality": 5, "maxPersonalitySize": 10240, "maxImageMeta": 128}
     return {"limits": {"rate": [], "absolute": absolute}}
 
@@ -129,12 +134,15 @@ def usage(call: Call, id: str) -> dict[str, Any]:
         if not hours: continue
         flavor = row.flavor
         total["total_hours"] += hours
-        for name, key in (("memory_mb", "ram"), ("vcpus", "vcpus"), ("local_gb", "disk")): total[f"total_{name}_usage"] += hours * flavor[key]
+        for name, key in (("memory_mb", "ram"), ("vcpus", "vcpus"), ("local_gb", "disk")):
+            total[f"total_{name}_usage"] += hours * flavor[key]
         servers.append({"instance_id": row.id, "name": row.name, "hours": hours, "flavor": flavor["name"], "memory_mb": flavor["ram"],
-                        "vcpus": flavor["vcpus"], "local_gb": flavor["disk"], "tenant_id": id, "state": row.state, "uptime": int(until - row.launched_at),
+                        "vcpus": flavor["vcpus"], "local_gb": flavor["disk"], "tenant_id": id, "state": row.state,
+                        "uptime": int(until - row.launched_at),
                         "started_at": clock.iso(row.launched_at, fraction=True, zone=""),
                         "ended_at": clock.iso(row.deleted_at, fraction=True, zone="") if row.deleted_at else None})
-    return {"tenant_usage": {"tenant_id": id, "start": clock.iso(begin, fraction=True, zone=""), "stop": clock.iso(until, fraction=True, zone=""),
+    return {"tenant_usage": {"tenant_id": id, "start": clock.iso(begin, fraction=True, zone=""),
+        "stop": clock.iso(until, fraction=True, zone=""),
                              "server_usages": servers, **total}}
 
 
@@ -148,8 +156,11 @@ _Q, _L, _U = "os_compute_api:os-quota-sets:", "os_compute_api:limits", "os_compu
 RULES = {_Q + "show": Rule("@"), _Q + "update": Rule("role:admin"), _L: Rule("@"), _U: Rule("@")}
 _PATH = "/v2.1/os-quota-sets/{id}"
 ROUTES = [
-    Route(_PATH, "GET", show, _Q + "show", transaction="read"), Route(_PATH + "/defaults", "GET", defaults, _Q + "show", transaction="read"),
-    Route(_PATH + "/detail", "GET", detail, _Q + "show", transaction="read"), Route(_PATH, "DELETE", reset, _Q + "update", status=202, transaction="write"),
-    Route(_PATH, "PUT", update, _Q + "update", transaction="write", body=BODY), Route("/v2.1/limits", "GET", show_limits, _L, transaction="read"),
+    Route(_PATH, "GET", show, _Q + "show", transaction="read"),
+    Route(_PATH + "/defaults", "GET", defaults, _Q + "show", transaction="read"),
+    Route(_PATH + "/detail", "GET", detail, _Q + "show", transaction="read"),
+    Route(_PATH, "DELETE", reset, _Q + "update", status=202, transaction="write"),
+    Route(_PATH, "PUT", update, _Q + "update", transaction="write", body=BODY),
+    Route("/v2.1/limits", "GET", show_limits, _L, transaction="read"),
     Route("/v2.1/os-simple-tenant-usage/{id}", "GET", usage, _U, transaction="read"),
 ]

@@ -56,7 +56,10 @@ class Server(Base):
     network_info: Mapped[Any] = mapped_column(Json, default=list)
     """[{port_id, network_id, network_name, mac, fixed_ips: [{ip_address, version}]}]"""
     fault: Mapped[Any] = mapped_column(Json, nullable=True)
+    group_id: Mapped[str | None] = mapped_column(index=True)
     locked_reason: Mapped[str | None]
+    held: Mapped[bool] = mapped_column(default=False)
+    """An administrator looks after it by hand: nothing is repaired."""
     launch_index: Mapped[int] = mapped_column(default=0)
     reservation_id: Mapped[str] = mapped_column(default="")
     launched_at: Mapped[float | None] = mapped_column(Instant)
@@ -73,7 +76,8 @@ def alive(call: Call) -> Any:
 
 def by_status(call: Call, values: list[str]) -> Any:
     """?status=; several may be given."""
-    wanted = [and_(Server.state == state, Server.busy == busy if busy else Server.id.is_not(None)) for word in values for state, busy in states_of(word)]
+    wanted = [and_(Server.state == state, Server.busy == busy if busy else Server.id.is_not(None))
+        for word in values for state, busy in states_of(word)]
     return or_(*wanted) if wanted else Server.id.is_(None)
 
 
@@ -134,7 +138,8 @@ def render(call: Call, rows: list[Any], bodies: list[dict[str, Any]]) -> None:
             "status": status(row.state, row.busy), "hostId": _host_id(row), "progress": 100 if row.state == ACTIVE else 0,
             "image": {"id": row.image_id, "links": [{"rel": "bookmark", "href": f"{base}/images/{row.image_id}"}]} if row.image_id else "",
             "flavor": _flavor(call, row, base), "OS-DCF:diskConfig": "MANUAL", "OS-EXT-STS:vm_state": row.state,
-            "OS-EXT-STS:task_state": "rebooting_hard" if row.busy == "rebooting_hard" else row.busy, "OS-EXT-STS:power_state": POWER[row.state],
+            "OS-EXT-STS:task_state": "rebooting_hard" if row.busy == "rebooting_hard" else row.busy,
+            "OS-EXT-STS:power_state": POWER[row.state],
             "OS-SRV-USG:launched_at": None if row.launched_at is None else clock.iso(row.launched_at, fraction=True, zone=""),
             "OS-SRV-USG:terminated_at": None if row.deleted_at is None else clock.iso(row.deleted_at, fraction=True, zone=""),
             "os-extended-volumes:volumes_attached": [_volume(call, device) for device in devices.get(row.id, ())]}
@@ -150,7 +155,7 @@ def _later(call: Call, row: Any, body: dict[str, Any]) -> None:
     if call.version >= (2, 9): body["locked"] = bool(row.locked_reason is not None)
     if call.version >= (2, 26): body["tags"] = row.tags or []
     if call.version >= (2, 63): body["trusted_image_certificates"] = None
-    if call.version >= (2, 71): body["server_groups"] = [row.requested["group"]] if (row.requested or {}).get("group") else []
+    if call.version >= (2, 71): body["server_groups"] = [row.group_id] if row.group_id else []
     if call.version >= (2, 73): body["locked_reason"] = row.locked_reason or None
     if call.version >= (2, 96): body["pinned_availability_zone"] = (row.requested or {}).get("zone")
     if call.version >= (2, 16) and call.is_admin: body["host_status"] = "UP" if row.host else ""
@@ -176,7 +181,8 @@ def _flavor(call: Call, row: Any, base: str) -> dict[str, Any]:
     flavor = row.flavor
     if call.version < (2, 47):
         return {"id": row.flavor_id, "links": [{"rel": "bookmark", "href": f"{base}/flavors/{row.flavor_id}"}]}
-    return {"vcpus": flavor["vcpus"], "ram": flavor["ram"], "disk": flavor["disk"], "ephemeral": flavor["ephemeral"], "swap": flavor["swap"],
+    return {"vcpus": flavor["vcpus"], "ram": flavor["ram"], "disk": flavor["disk"], "ephemeral": flavor["ephemeral"],
+        "swap": flavor["swap"],
             "original_name": flavor["name"], "extra_specs": flavor["extra_specs"]}
 
 
@@ -212,7 +218,8 @@ def list_servers(call: Call, *, detail: bool) -> dict[str, Any]:
         page = listing.page_of(call, RESOURCE)
         conditions = [*RESOURCE.scope(call, every_project=every), *listing.filters(call, RESOURCE)]
         rows, more = listing.rows(call, RESOURCE, page, conditions)
-        bodies = RESOURCE.render(call, rows) if detail else [{k: b[k] for k in ("id", "name", "links")} for b in RESOURCE.render_columns(call, rows)]
+        bodies = RESOURCE.render(call, rows) if detail else [{k: b[k] for k in ("id", "name", "links")}
+            for b in RESOURCE.render_columns(call, rows)]
         links = listing.links(call, RESOURCE, page, rows, more)
     call.db = None
     if detail:
@@ -236,7 +243,8 @@ def update(call: Call, id: str) -> Any:
 
 
 FILTERS: dict[str, listing.Filter] = {
-    "status": by_status, "changes-since": since, "ip": by_address, "ip6": by_address, "tags": by_tags, "image": lambda c, v: Server.image_id == v[-1],
+    "status": by_status, "changes-since": since, "ip": by_address, "ip6": by_address, "tags": by_tags,
+    "image": lambda c, v: Server.image_id == v[-1],
     "flavor": lambda c, v: Server.flavor_id == v[-1], "host": for_admin(Server.host), "project_id": for_admin(Server.project_id),
     "tenant_id": for_admin(Server.project_id), "user_id": for_admin(Server.user_id), "vm_state": for_admin(Server.state),
     "task_state": for_admin(Server.busy), "name": lambda c, v: Server.name.regexp_match(v[-1]), "deleted": lambda c, v: None,
@@ -244,7 +252,8 @@ FILTERS: dict[str, listing.Filter] = {
 RESOURCE = Resource(
     Server, "server", "/v2.1/servers", NOVA, verbs=(), owner="project_id", missing=errors.ServerNotFound, alive=alive, filters=FILTERS,
     default_sort=[("created_at", True)], on_render=render, quota="instances",
-    policy={"list": "role:admin or role:reader", "show": "reader", "create": "role:admin or role:member", "update": "member", "delete": "member"})
+    policy={"list": "role:admin or role:reader", "show": "reader", "create": "role:admin or role:member", "update": "member",
+        "delete": "member"})
 ROUTES = [
     Route("/v2.1/servers", "GET", lambda call: list_servers(call, detail=False), None),
     Route("/v2.1/servers/detail", "GET", lambda call: list_servers(call, detail=True), None),

@@ -15,6 +15,7 @@ from pilvi.compute.resources.attachment import BlockDevice, free_name
 from pilvi.compute.resources.flavor import RESOURCE as FLAVORS
 from pilvi.compute.resources.keypair import Keypair
 from pilvi.compute.resources.server import Server
+from pilvi.compute.resources.server_group import RESOURCE as SERVER_GROUPS
 from pilvi.compute.resources.task import Task, keep_spans, record
 from pilvi.compute.server.boot import BOOT, STORY
 from pilvi.compute.server.states import BUILDING, SERVER
@@ -34,12 +35,14 @@ UUID = {"type": "string", "pattern": "^[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9
 WORD = {"type": "string", "maxLength": 255}
 COUNT = {"type": ["integer", "string"], "minimum": 1, "maximum": 1000, "pattern": "^[1-9][0-9]{0,3}$"}
 FLAG = {"type": ["boolean", "string"]}
-NIC = {"type": "object", "properties": {"uuid": UUID, "port": {"anyOf": [UUID, {"type": "null"}]}, "fixed_ip": {"type": "string", "maxLength": 64},
+NIC = {"type": "object", "properties": {"uuid": UUID, "port": {"anyOf": [UUID, {"type": "null"}]},
+    "fixed_ip": {"type": "string", "maxLength": 64},
                                         "tag": {"type": "string", "maxLength": 60}}, "additionalProperties": False}
 DEVICE = {"type": "object", "properties": {
     "uuid": WORD, "source_type": {"enum": ["volume", "image", "snapshot", "blank"]}, "destination_type": {"enum": ["local", "volume"]},
     "boot_index": {"type": ["integer", "string", "null"]}, "volume_size": {"type": ["integer", "string"]}, "delete_on_termination": FLAG,
-    "device_name": {"type": ["string", "null"], "maxLength": 255}, "disk_bus": WORD, "device_type": WORD, "guest_format": {"type": ["string", "null"]},
+    "device_name": {"type": ["string", "null"], "maxLength": 255}, "disk_bus": WORD, "device_type": WORD,
+    "guest_format": {"type": ["string", "null"]},
     "no_device": {}, "tag": {"type": "string", "maxLength": 60}, "volume_type": {"type": ["string", "null"], "maxLength": 255}},
     "additionalProperties": False}
 HINTS = {"type": "object"}
@@ -49,17 +52,22 @@ def body(version: tuple[int, int]) -> dict[str, Any]:
     """The request's schema at a microversion."""
     networks: dict[str, Any] = {"type": "array", "items": NIC, "maxItems": 64}
     server: dict[str, Any] = {
-        "name": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^\S(.*\S)?$"}, "imageRef": {"type": "string", "maxLength": 2048},
+        "name": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^\S(.*\S)?$"},
+        "imageRef": {"type": "string", "maxLength": 2048},
         "flavorRef": {"type": ["string", "integer"]}, "adminPass": WORD, "metadata": mapping().schema, "key_name": WORD,
         "networks": {"anyOf": [networks, {"enum": ["auto", "none"]}]} if version >= (2, 37) else networks,
-        "OS-DCF:diskConfig": {"enum": ["AUTO", "MANUAL"]}, "accessIPv4": {"type": "string", "maxLength": 64}, "accessIPv6": {"type": "string", "maxLength": 64},
-        "config_drive": FLAG, "security_groups": {"type": "array", "items": {"type": "object", "properties": {"name": WORD}, "required": ["name"]},
+        "OS-DCF:diskConfig": {"enum": ["AUTO", "MANUAL"]}, "accessIPv4": {"type": "string", "maxLength": 64},
+        "accessIPv6": {"type": "string", "maxLength": 64},
+        "config_drive": FLAG, "security_groups": {"type": "array",
+            "items": {"type": "object", "properties": {"name": WORD}, "required": ["name"]},
                                                   "maxItems": 64},
-        "user_data": {"type": ["string", "null"], "maxLength": 65535}, "availability_zone": {"type": "string", "minLength": 1, "maxLength": 255},
+        "user_data": {"type": ["string", "null"], "maxLength": 65535},
+        "availability_zone": {"type": "string", "minLength": 1, "maxLength": 255},
         "block_device_mapping_v2": {"type": "array", "items": DEVICE, "maxItems": 24}, "block_device_mapping": {"type": "array"},
         "min_count": COUNT, "max_count": COUNT, "return_reservation_id": FLAG}
     if version >= (2, 19): server["description"] = {"type": ["string", "null"], "maxLength": 255}
-    if version >= (2, 52): server["tags"] = {"type": "array", "items": {"type": "string", "maxLength": 60, "minLength": 1, "pattern": "^[^,/]*$"},
+    if version >= (2, 52):
+        server["tags"] = {"type": "array", "items": {"type": "string", "maxLength": 60, "minLength": 1, "pattern": "^[^,/]*$"},
                                              "maxItems": 50, "uniqueItems": True}
     if version >= (2, 63): server["trusted_image_certificates"] = {"type": ["array", "null"], "maxItems": 0}
     if version >= (2, 74): server |= {"host": WORD, "hypervisor_hostname": WORD}
@@ -106,13 +114,14 @@ def _check(call: Call, asked: dict[str, Any]) -> dict[str, Any]:
         try: flavor = FLAVORS.find(call, str(asked["flavorRef"]).rpartition("/")[2])
         except NotFound: raise errors.FlavorUnknown(id=asked["flavorRef"]) from None
         key = call.db.get(Keypair, (call.user_id, asked["key_name"])) if asked.get("key_name") else None
+        group = _group(call)
         zones = {host.zone for host in call.application.state["fleet"].all(call.db)}
     call.db = None
     if asked.get("key_name") and key is None: raise errors.KeypairUnknown()
     wish: dict[str, Any] = {
         "flavor": {"id": flavor.id, "name": flavor.name, "vcpus": flavor.vcpus, "ram": flavor.ram, "disk": flavor.disk,
                    "ephemeral": flavor.ephemeral, "swap": flavor.swap, "extra_specs": flavor.extra_specs or {}},
-        "key": key, "user_data": _user_data(asked.get("user_data")), **_place(call, asked, zones)}
+        "key": key, "group": group, "user_data": _user_data(asked.get("user_data")), **_place(call, asked, zones)}
     devices = _devices(call, asked)
     wish |= {"devices": devices, "image": _image(call, asked, flavor, devices)}
     wish["networks"] = _networks(call, asked)
@@ -130,6 +139,15 @@ def _place(call: Call, asked: dict[str, Any], zones: set[str]) -> dict[str, Any]
     if requested and not call.is_admin: raise Forbidden(action="compute:servers:create:requested_destination")
     hints = call.body.get("os:scheduler_hints") or call.body.get("OS-SCH-HNT:scheduler_hints") or {}
     return {"zone": zone or None, "forced_host": host or None, "requested_host": requested, "hints": hints}
+
+
+def _group(call: Call) -> str | None:
+    """The server group named by the hint `group`."""
+    assert call.db is not None
+    hints = call.body.get("os:scheduler_hints") or call.body.get("OS-SCH-HNT:scheduler_hints") or {}
+    if not hints.get("group"): return None
+    try: return str(SERVER_GROUPS.find(call, str(hints["group"])).id)
+    except NotFound: raise errors.GroupUnknown(id=hints["group"]) from None
 
 
 def _user_data(text: str | None) -> str | None:
@@ -260,15 +278,17 @@ def _write(call: Call, asked: dict[str, Any], wish: dict[str, Any], reservation:
     assert call.db is not None
     name = asked["name"] if count == 1 else f"{asked['name']}-{index + 1}"
     row = Server(
-        id=new_id(), name=name, project_id=call.project_id, user_id=call.user_id, meta=asked.get("metadata") or {}, state=BUILDING, busy=None,
+        id=new_id(), name=name, project_id=call.project_id, user_id=call.user_id, meta=asked.get("metadata") or {}, state=BUILDING,
+        busy=None,
         key_name=asked.get("key_name"), public_key=wish["key"].public_key if wish["key"] else None, flavor=wish["flavor"],
         flavor_id=wish["flavor"]["id"], image_id=wish["image"]["id"] if wish["image"] else None, user_data=wish["user_data"],
         availability_zone=wish["zone"] or "", description=asked.get("description") if "description" in asked else name,
         hostname=asked.get("hostname") or hostname(name), tags=sorted(asked.get("tags") or []), access_ipv4=asked.get("accessIPv4") or "",
-        access_ipv6=asked.get("accessIPv6") or "", config_drive="True" if str(asked.get("config_drive", "")).lower() in ("true", "1") else "",
+        access_ipv6=asked.get("accessIPv6") or "", config_drive="True" if str(asked.get("config_drive", "")).lower() in ("true", "1")
+        else "",
         security_groups=[group["name"] for group in wish["groups"]] or ["default"], reservation_id=reservation, launch_index=index,
-        network_info=[], requested={
-            "networks": wish["networks"], "groups": [group["id"] for group in wish["groups"]], "zone": wish["zone"],
+        network_info=[], group_id=wish["group"], requested={
+            "networks": wish["networks"], "groups": [group["id"] for group in wish["groups"]], "zone": wish["zone"], "group": wish["group"],
             "forced_host": wish["forced_host"], "requested_host": wish["requested_host"], "hints": wish["hints"],
             "image_properties": _properties(wish["image"])})
     with trace.step("boot.07", "database", "compute API", "sql", server=row.id, state=BUILDING):
@@ -292,7 +312,8 @@ def _write_devices(call: Call, row: Server, wish: dict[str, Any]) -> None:
     taken: list[str] = [one["device"] for one in wish["devices"] if one["device"]]
     boots_volume = any(one["boot_index"] == 0 and one["destination"] == "volume" for one in wish["devices"])
     if not boots_volume:
-        call.db.add(BlockDevice(server_id=row.id, device="/dev/vda", boot_index=0, source={"type": "image", "id": row.image_id, "local": True}))
+        call.db.add(BlockDevice(server_id=row.id, device="/dev/vda", boot_index=0,
+            source={"type": "image", "id": row.image_id, "local": True}))
         taken.append("/dev/vda")
     for one in sorted(wish["devices"], key=lambda one: (one["boot_index"] != 0, one["boot_index"])):
         if one["destination"] == "local": continue
@@ -300,7 +321,8 @@ def _write_devices(call: Call, row: Server, wish: dict[str, Any]) -> None:
         taken.append(device)
         call.db.add(BlockDevice(
             server_id=row.id, volume_id=one["id"] if one["source"] == "volume" else None, device=device, boot_index=one["boot_index"],
-            source={"type": one["source"], "id": one["id"], "size_gib": one["size_gib"]}, delete_on_termination=not one["keep"], tag=one["tag"]))
+            source={"type": one["source"], "id": one["id"], "size_gib": one["size_gib"]}, delete_on_termination=not one["keep"],
+            tag=one["tag"]))
     call.db.flush()
 
 

@@ -96,12 +96,14 @@ META = {"type": "object", "required": ["metadata"], "properties": {"metadata": m
 ITEM = {"type": "object", "required": ["meta"], "properties": {"meta": {**mapping().schema, "minProperties": 1, "maxProperties": 1}},
         "additionalProperties": False}
 TAGS = {"type": "object", "required": ["tags"], "properties": {"tags": {
-    "type": "array", "maxItems": 50, "items": {"type": "string", "minLength": 1, "maxLength": 60, "pattern": "^[^,/]*$"}}}, "additionalProperties": False}
+    "type": "array", "maxItems": 50, "items": {"type": "string", "minLength": 1, "maxLength": 60, "pattern": "^[^,/]*$"}}},
+    "additionalProperties": False}
 _M, _T = "/v2.1/servers/{id}/metadata", "/v2.1/servers/{id}/tags"
 ROUTES = [
     Route(_M, "GET", show_metadata, None, transaction="read"), Route(_M, "POST", add_metadata, None, transaction="write", body=META),
     Route(_M, "PUT", replace_metadata, None, transaction="write", body=META),
-    Route(_M + "/{key}", "GET", show_item, None, transaction="read"), Route(_M + "/{key}", "PUT", put_item, None, transaction="write", body=ITEM),
+    Route(_M + "/{key}", "GET", show_item, None, transaction="read"),
+    Route(_M + "/{key}", "PUT", put_item, None, transaction="write", body=ITEM),
     Route(_M + "/{key}", "DELETE", drop_item, None, status=204, transaction="write"),
     route(_T, "GET", list_tags, None, since="2.26", transaction="read"),
     route(_T, "PUT", replace_tags, None, since="2.26", transaction="write", body=TAGS),

@@ -73,7 +73,8 @@ def conclude(db: Session, task: Any, failed: bool) -> None:
     if row is None: return
     row.updated = clock.now()
     row.message = "Error" if failed else None
-    event = {"event": f"compute_{row.action}", "start_time": row.started, "finish_time": row.updated, "result": "Error" if failed else "Success",
+    event = {"event": f"compute_{row.action}", "start_time": row.started, "finish_time": row.updated,
+        "result": "Error" if failed else "Success",
              "traceback": None, "host": task.facts.get("host"), "details": task.error}
     row.events = [*(row.events or []), event]
 

@@ -62,14 +62,16 @@ def attach(call: Call, id: str) -> Response:
     server = ready(call, id)
     try: found = volume.show(call, asked["volumeId"])
     except NotFound: raise NotFound(f"Volume {asked['volumeId']} could not be found.") from None
-    place = found.get("os-vol-host-attr:host")
-    if place and server.host and place.partition("@")[0] != server.host:
-        raise errors.VolumeElsewhere(id=asked["volumeId"], volume_host=place.partition("@")[0], host=server.host)
+    # Where it lies is told to services only, not to its owner.
+    place = volume.host_of(volume.show(call.application.state["service_call"](), found["id"]))
+    if place and server.host and place != server.host:
+        raise errors.VolumeElsewhere(id=asked["volumeId"], volume_host=place, host=server.host)
     attachment = volume.reserve(call, asked["volumeId"], id)
     try:
         with call.application.database.write() as call.db:
             row = _add(call, server, asked, attachment["id"])
-            work = add(call, server, FLOWS["attach_volume"], {"block_device_id": row.id, "attachment_id": attachment["id"], "volume_id": row.volume_id,
+            work = add(call, server, FLOWS["attach_volume"],
+                {"block_device_id": row.id, "attachment_id": attachment["id"], "volume_id": row.volume_id,
                                                               "device": row.device})
             record(call, id, "attach_volume")
             shown = _shown(call, row)
@@ -100,7 +102,8 @@ def _add(call: Call, server: Any, asked: dict[str, Any], attachment_id: str) -> 
     taken = [one.device for one in devices_of(call.db, server.id)]
     wanted = asked.get("device") or ""
     device = f"/dev/vd{wanted[-1]}" if wanted and f"/dev/vd{wanted[-1]}" not in taken else free_name(taken)
-    row = BlockDevice(server_id=server.id, volume_id=asked["volumeId"], attachment_id=attachment_id, device=device, source={"type": "volume"},
+    row = BlockDevice(server_id=server.id, volume_id=asked["volumeId"], attachment_id=attachment_id, device=device,
+        source={"type": "volume"},
                       tag=asked.get("tag"), delete_on_termination=bool(asked.get("delete_on_termination")))
     call.db.add(row)
     call.db.flush()
@@ -122,7 +125,8 @@ def detach(call: Call, id: str, volume_id: str) -> Response:
     with call.application.database.write() as call.db:
         row = _one(call, id, volume_id)
         if row.boot_index == 0: raise errors.BootVolumeAttached()
-        work = add(call, server, FLOWS["detach_volume"], {"block_device_id": row.id, "attachment_id": row.attachment_id, "volume_id": volume_id,
+        work = add(call, server, FLOWS["detach_volume"], {"block_device_id": row.id, "attachment_id": row.attachment_id,
+            "volume_id": volume_id,
                                                           "device": row.device})
         record(call, id, "detach_volume")
     call.db = None

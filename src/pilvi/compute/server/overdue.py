@@ -1,6 +1,7 @@
 """Nothing waits for ever: tasks whose host has fallen silent move on, and what can't be undone there stays as a debt.
 
-A boot whose machine was never dispatched is undone and tried on another host; one that was dispatched fails, and its undo waits for the host
+A boot whose machine was never dispatched is undone and tried on another host; one that was dispatched fails, and its undo waits for the
+host
 while port and place stay taken. A delete is done for the user, and the rest of it is owed.
 """
 from __future__ import annotations

@@ -6,7 +6,6 @@ lock errors with 8 writers, none with IMMEDIATE). Keep transactions short; never
 """
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,19 +15,10 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.orm import Session
 
+from pilvi.core.db.open import OPEN
 from pilvi.core.errors import Unavailable
 
-OPEN = threading.local()
 PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=20000", "foreign_keys=ON", "temp_store=MEMORY", "cache_size=-4000")
-
-
-class OpenTransaction(RuntimeError):
-    """A service was called while a transaction was open: the callee could wait for the caller's lock for ever."""
-
-
-def forbid_open() -> None:
-    """Raises OpenTransaction if this thread is inside a transaction."""
-    if getattr(OPEN, "depth", 0): raise OpenTransaction("a service was called inside a transaction")
 
 
 class Database:

@@ -30,6 +30,15 @@ EXTENT = re.compile(rb"^(?:RW|RDONLY|NOACCESS)\s+\d+\s+(\w+)(?:\s+\"([^\"]*)\")?
 def check(disk_format: str, container_format: str, read: Read, size: int) -> int | None:
     """The size a guest would see in bytes, None if that is not known. Raises ContentRefused."""
     if container_format not in PLAIN_CONTAINERS: return None
+
+    def within(offset: int, length: int) -> bytes:  # a header may point anywhere; beyond 2^63 not even a file can be asked
+        return read(offset, length) if offset < size else b""
+
+    try: return _check(disk_format, within, size)
+    except struct.error: raise ContentRefused(reason="its header is cut off") from None
+
+
+def _check(disk_format: str, read: Read, size: int) -> int | None:
     found = detect(read, size)
     if disk_format == "raw" or disk_format in UNINSPECTED:
         if found is not None: raise ContentRefused(reason=f"it is declared as {disk_format} and looks like {found}")
@@ -56,7 +65,6 @@ MARKS = ((b"QFI\xfb", 0, "qcow2"), (b"KDMV", 0, "vmdk"), (b"COWD", 0, "vmdk"), (
 
 def _qcow2(read: Read, size: int) -> int:
     head = read(0, 64 * KIB)
-    if len(head) < 72: raise ContentRefused(reason="its header is cut off")
     version, backing, _, bits, virtual, crypt, l1_size, l1_at = struct.unpack_from(">IQIIQIIQ", head, 4)
     if version not in (2, 3): raise ContentRefused(reason=f"qcow2 version {version} is unknown")
     if backing: raise ContentRefused(reason="it names a backing file")
@@ -64,7 +72,6 @@ def _qcow2(read: Read, size: int) -> int:
     if crypt: raise ContentRefused(reason="it is encrypted")
     extensions_at = 72
     if version == 3:
-        if len(head) < 104: raise ContentRefused(reason="its header is cut off")
         features, = struct.unpack_from(">Q", head, 72)
         extensions_at, = struct.unpack_from(">I", head, 100)
         if features & EXTERNAL: raise ContentRefused(reason="it keeps its data in another file")
@@ -108,7 +115,6 @@ def _vmdk(read: Read, size: int) -> int:
 
 def _vhd(read: Read, size: int) -> int:
     footer = read(0, SECTOR) if read(0, 8) == b"conectix" else read(size - SECTOR, SECTOR)
-    if len(footer) < SECTOR: raise ContentRefused(reason="its footer is cut off")
     virtual, = struct.unpack_from(">Q", footer, 48)
     kind, = struct.unpack_from(">I", footer, 60)
     if kind not in (2, 3): raise ContentRefused(reason="it is a difference to another disk")
@@ -119,7 +125,6 @@ def _vhd(read: Read, size: int) -> int:
 
 def _vdi(read: Read, size: int) -> int:
     head = read(0, SECTOR)
-    if len(head) < 0x178: raise ContentRefused(reason="its header is cut off")
     kind, = struct.unpack_from("<I", head, 0x4C)
     virtual, = struct.unpack_from("<Q", head, 0x170)
     if kind not in (1, 2): raise ContentRefused(reason="it is a difference to another disk")

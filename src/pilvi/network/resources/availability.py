@@ -64,7 +64,8 @@ def show_agent(call: Call, id: str) -> dict[str, Any]:
 def _availability(call: Call, conditions: list[ColumnElement[bool]]) -> list[dict[str, Any]]:
     assert call.db is not None
     db = call.db
-    used = dict(db.execute(select(Allocation.subnet_id, func.count()).group_by(Allocation.subnet_id)).tuples().all())
+    used = {subnet_id: count for subnet_id, count in db.execute(
+        select(Allocation.subnet_id, func.count()).group_by(Allocation.subnet_id))}
     pools: dict[str, int] = {}
     for subnet_id, first, last in db.execute(select(Pool.subnet_id, Pool.first, Pool.last)):
         pools[subnet_id] = pools.get(subnet_id, 0) + int(ip_address(last)) - int(ip_address(first)) + 1

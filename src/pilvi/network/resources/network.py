@@ -23,11 +23,12 @@ from pilvi.network.resources.standard import (
     SHARED,
     check_revision,
     permit_attributes,
+    refuse_agents,
     shared_with,
     tag_filters,
     visible_networks,
 )
-from pilvi.network.resources.tables import FloatingIp, Network, Pool, Port, Router, Sharing, Subnet
+from pilvi.network.resources.tables import FloatingIp, Network, Pool, Port, Router, Sharing, Subnet, SubnetPool
 
 LEAST_MTU = {4: 68, 6: 1280}
 IN_THE_WAY = 10
@@ -69,9 +70,8 @@ def _check_provider(db: Session, network: Network, config: Config) -> None:
 
 def _check_mtu(mtu: int, most: int, versions: list[int]) -> None:
     if mtu > most: raise errors.InvalidInput(error_message=f"Requested MTU is too big, maximum is {most}")
-    for version in versions or [4]:
-        if mtu < LEAST_MTU[version]:
-            raise errors.InvalidInput(error_message=f"Requested MTU is too small, minimum for IPv{version} is {LEAST_MTU[version]}")
+    for version in versions:
+        if mtu < LEAST_MTU[version]: raise errors.NetworkMTUSubnetConflict(mtu=mtu, least=LEAST_MTU[version], version=version)
 
 
 def share(db: Session, network: Network, action: str, wanted: bool) -> None:
@@ -87,6 +87,7 @@ def change(call: Call, network: Network, changes: dict[str, Any]) -> None:
     """What others use already stays."""
     assert call.db is not None
     check_revision(call, network)
+    refuse_agents(call, "update_network")
     permit_attributes(call, "update_network", Network, changes, network.project_id)
     if changes.get("shared") is False and network.shared: check_unshared(call.db, network, "*")
     if changes.get("external") is False and network.external: check_no_gateways(call.db, network)
@@ -99,10 +100,11 @@ def change(call: Call, network: Network, changes: dict[str, Any]) -> None:
     if changes.get("external") is False: call.db.execute(delete(Sharing).where(Sharing.object_id == network.id, Sharing.action == EXTERNAL))
 
 
-def check_unshared(db: Session, network: Network, target: str) -> None:
-    """Raises InvalidSharedSetting if the policy for the target ("*": every one) is what lets a project have ports or subnets there."""
+def check_unshared(db: Session, network: Network, target: str, successor: str = "") -> None:
+    """Raises InvalidSharedSetting if the policy for the target ("*": every one) is what lets a project have ports or subnets there;
+    `successor`: whom a new policy would let in instead."""
     others = set(db.scalars(select(Sharing.target_project).where(
-        Sharing.object_id == network.id, Sharing.action == SHARED, Sharing.target_project != target)))
+        Sharing.object_id == network.id, Sharing.action == SHARED, Sharing.target_project != target))) | {successor}
     if "*" in others: return
     ports = select(Port.project_id).where(Port.network_id == network.id, Port.device_owner.not_in(service_port.OWN))
     users = set(db.scalars(ports.union(select(Subnet.project_id).where(Subnet.network_id == network.id))))
@@ -118,10 +120,14 @@ def check_no_gateways(db: Session, network: Network) -> None:
 
 
 def remove(call: Call, network: Network) -> None:
-    """Its subnets and its own port go with it; others' ports keep it."""
+    """Its subnets, its own port and floating IPs that lead nowhere go with it; others' ports keep it."""
     assert call.db is not None
     check_revision(call, network)
+    refuse_agents(call, "delete_network")
     db = call.db
+    idle = list(db.query(FloatingIp).where(FloatingIp.floating_network_id == network.id, FloatingIp.port_id.is_(None)))
+    service_port.remove(db, [floating.floating_port_id for floating in idle])
+    for floating in idle: db.delete(floating)
     ports = list(db.execute(select(Port.id, Port.device_owner).where(Port.network_id == network.id)))
     if used := [port.id for port in ports if port.device_owner != service_port.METADATA]:
         raise errors.NetworkInUse(net_id=network.id, ports=", ".join(used[:IN_THE_WAY]))
@@ -144,9 +150,17 @@ def render(call: Call, rows: list[Any], bodies: list[dict[str, Any]]) -> None:
         for network_id, subnet_id in call.db.execute(order): subnets[network_id].append(subnet_id)
         given = shared_with(call, SHARED).where(Sharing.object_id.in_(some))
         mine.update(call.db.scalars(given))
+    scopes = _address_scopes(call.db)
     for row, body in zip(rows, bodies, strict=True):
         body |= {"subnets": subnets[row.id], "shared": row.shared or row.id in mine, "availability_zones": ["nova"],
-                 "ipv4_address_scope": None, "ipv6_address_scope": None}
+                 "ipv4_address_scope": scopes.get((row.id, 4)), "ipv6_address_scope": scopes.get((row.id, 6))}
+
+
+def _address_scopes(db: Session) -> dict[tuple[str, int], str]:
+    """{(network, IP version): scope} of the networks whose subnets come from pools in a scope: few."""
+    found = select(Subnet.network_id, Subnet.ip_version, SubnetPool.address_scope_id).join(
+        SubnetPool, SubnetPool.id == Subnet.subnetpool_id).where(SubnetPool.address_scope_id.is_not(None))
+    return {(network_id, version): scope for network_id, version, scope in db.execute(found) if scope}
 
 
 def by_shared(call: Call, values: list[str]) -> ColumnElement[bool]:

@@ -18,7 +18,7 @@ from pilvi.core.resource import Resource, list_
 from pilvi.network import errors
 from pilvi.network.resources.security_group_rule import RESOURCE as RULE
 from pilvi.network.resources.security_group_rule import says
-from pilvi.network.resources.standard import SEEN_BY_AGENTS, check_revision, own_or_granted, tag_filters
+from pilvi.network.resources.standard import SEEN_BY_AGENTS, check_revision, own_or_granted, refuse_agents, tag_filters
 from pilvi.network.resources.tables import PortGroup, SecurityGroup, SecurityGroupRule
 
 DEFAULT = "default"
@@ -80,6 +80,7 @@ def change(call: Call, group: SecurityGroup, changes: dict[str, Any]) -> None:
     """The default group keeps its name; whether a group is stateful is settled while no port is in it."""
     assert call.db is not None
     check_revision(call, group)
+    refuse_agents(call, "update_security_group")
     if "name" in changes and changes["name"] != group.name and DEFAULT in (group.name, changes["name"]):
         raise errors.SecurityGroupCannotUpdateDefault()
     if "stateful" in changes and changes["stateful"] != group.stateful and _has_ports(call.db, group.id):
@@ -94,6 +95,7 @@ def remove(call: Call, group: SecurityGroup) -> None:
     """Its rules, and rules of others that name it, go with it."""
     assert call.db is not None
     check_revision(call, group)
+    refuse_agents(call, "delete_security_group")
     if group.default_of and not call.is_admin: raise errors.SecurityGroupCannotRemoveDefault()
     if _has_ports(call.db, group.id): raise errors.SecurityGroupInUse(id=group.id, reason="in use")
     named = or_(SecurityGroupRule.security_group_id == group.id, SecurityGroupRule.remote_group_id == group.id)
@@ -116,14 +118,17 @@ def render(call: Call, rows: list[Any], bodies: list[dict[str, Any]]) -> None:
 
 
 def usable_ids(call: Call, ids: list[str], project_id: str) -> list[str]:
-    """The ids in their order, each once. Raises SecurityGroupNotFound for one that neither the caller nor the port's project has."""
+    """The ids, checked for a port of that project. Raises SecurityGroupNotFound for one that neither the caller nor the project has,
+    SecurityGroupConflict."""
     assert call.db is not None
-    wanted = list(dict.fromkeys(ids))
+    if len(set(ids)) < len(ids): raise errors.InvalidInput(error_message="Duplicate items in the list of security groups")
     allowed = [or_(SecurityGroup.project_id == project_id, *RESOURCE.scope(call))] if not call.is_admin else []
-    known = set(call.db.scalars(select(SecurityGroup.id).where(SecurityGroup.id.in_(wanted), *allowed))) if wanted else set()
-    for id in wanted:
+    known = {id: stateful for id, stateful in call.db.execute(
+        select(SecurityGroup.id, SecurityGroup.stateful).where(SecurityGroup.id.in_(ids), *allowed))} if ids else {}
+    for id in ids:
         if id not in known: raise errors.SecurityGroupNotFound(id=id)
-    return wanted
+    if len(set(known.values())) > 1: raise errors.SecurityGroupConflict()
+    return ids
 
 
 RESOURCE = Resource(

@@ -36,6 +36,8 @@ ATTRIBUTE_RULES = {
     **{f"{verb}_port:{name}": ADMIN + SERVICE_OR for verb in ("create", "update") for name in ("binding:host_id", "binding:profile")},
     **{f"{verb}_router:external_gateway_info:{name}": ADMIN
        for verb in ("create", "update") for name in ("enable_snat", "external_fixed_ips")},
+    **{f"{verb}_{name}": ADMIN for verb in ("create", "update") for name in (
+        "subnetpool:shared", "subnetpool:is_default", "address_scope:shared")},
     "create_floatingip:floating_ip_address": ADMIN,
     "create_rbac_policy:target_tenant": "role:admin or not '*':%(target_tenant)s",
     "update_rbac_policy:target_tenant": "role:admin or not '*':%(target_tenant)s",
@@ -50,6 +52,11 @@ def check_revision(call: Call, row: Any) -> None:
     found = re.fullmatch(r"revision_number=(\d+)", given.strip())
     if found is None: raise Invalid("Invalid value for an If-Match filter: revision_number=<number> is expected.")
     if int(found[1]) != row.revision_number: raise errors.RevisionNumberConstraintFailed(expected=found[1], current=row.revision_number)
+
+
+def refuse_agents(call: Call, action: str) -> None:
+    """A grant for a network or group lets an agent see it, not change it. Raises Forbidden."""
+    if "service" in call.identity.roles and "member" not in call.identity.roles and not call.is_admin: raise Forbidden(action=action)
 
 
 def bump(row: Any) -> None:

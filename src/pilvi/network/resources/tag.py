@@ -12,7 +12,7 @@ from pilvi.core.context import Call
 from pilvi.core.http.routes import Route
 from pilvi.core.resource import Resource
 from pilvi.network import errors
-from pilvi.network.resources.standard import bump
+from pilvi.network.resources.standard import bump, refuse_agents
 
 MOST = 50
 TAG = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[^,]*$"}
@@ -22,7 +22,8 @@ BODY = {"type": "object", "required": ["tags"], "properties": {"tags": {
 
 def _changing(resource: Resource, call: Call, id: str) -> Any:
     row = resource.find(call, id)
-    resource.permit(call, "update", {"project_id": row.project_id}, key=id)
+    refuse_agents(call, f"update_{resource.name}_tags")
+    resource.permit(call, "update", {"project_id": row.project_id})
     return row
 
 

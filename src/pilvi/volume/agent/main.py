@@ -4,6 +4,7 @@ It has no database. Acts are repeatable; all acts on one volume run one after th
 """
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -11,10 +12,11 @@ from typing import Any, Protocol
 
 import structlog
 
+from pilvi.core import clock
 from pilvi.core.bus.interface import Bus
 from pilvi.core.context import Call
 from pilvi.core.errand import Errand, Runner
-from pilvi.core.errors import Failure, Unauthenticated
+from pilvi.core.errors import Failure, Unauthenticated, Unavailable
 from pilvi.core.reconcile import Repeat
 from pilvi.volume import errors
 from pilvi.volume.agent import image
@@ -23,6 +25,11 @@ from pilvi.volume.drivers.interface import StoreFailure, VolumeAbsent, VolumeDri
 LOG = structlog.get_logger()
 REPORT_SECONDS = 15.0
 CALL_SECONDS = 30.0
+PATIENCE_SECONDS = 120.0
+"""How long an image service that is away (or restarts in the middle of an image) is asked again."""
+PAUSE_SECONDS = 1.0
+FORMS = {"raw": "raw", "qcow2": "qcow2", "vmdk": "vmdk", "vdi": "vdi", "vhd": "vpc", "vhdx": "vhdx"}
+"""Formats of images that volumes may become, in QEMU's words."""
 
 
 class TokenSource(Protocol):
@@ -38,6 +45,7 @@ class VolumeAgent:
 
     def __init__(self, bus: Bus, drivers: Mapping[str, VolumeDriver], tokens: TokenSource, *, locks: Path) -> None:
         self.bus, self.drivers, self.tokens = bus, drivers, tokens
+        self.patience_seconds = PATIENCE_SECONDS
         acts = {name: _translated(partial(act, self)) for name, act in ACTS.items()}
         self.runner = Runner(bus, "volume", list(drivers), {flow: acts for flow in FLOWS}, locks)
         self.loop = Repeat("volume capacity", REPORT_SECONDS, self.report)
@@ -65,9 +73,18 @@ class VolumeAgent:
             try: self.bus.call("volume.conductor", "capacity", args, deadline_seconds=CALL_SECONDS)
             except Failure as failure: LOG.info("control is away", reason=failure.message)
 
-    def call(self, errand: Errand) -> Call:
-        """A call to an API on behalf of an errand."""
-        return Call(token=self.tokens.current()[0], grant_text=errand.grant)
+    def patient(self, errand: Errand, ask: Callable[[Call], None]) -> None:
+        """Asks an API on behalf of an errand, again while it is away, with a new token when one is refused."""
+        until = clock.monotonic() + self.patience_seconds
+        while True:
+            try:
+                ask(Call(token=self.tokens.current()[0], grant_text=errand.grant))
+                return
+            except (Unauthenticated, Unavailable) as failure:
+                if isinstance(failure, Unauthenticated): self.tokens.forget()
+                if clock.monotonic() > until: raise
+            time.sleep(PAUSE_SECONDS)
+            errand.still_mine()
 
 
 def make_volume(agent: VolumeAgent, errand: Errand) -> dict[str, Any]:
@@ -85,14 +102,12 @@ def _make_from_image(agent: VolumeAgent, errand: Errand) -> None:
     if errand.subject_id in driver.volumes(): return
     left, size = driver.statistics(), errand.facts["size"]
     free_mib = max(0, left.free_mib - left.reserve_mib)
-    for again in (True, False):
-        try:
-            with image.fetched(agent.call(errand), errand.facts["image_id"], size, driver.workspace(), free_mib) as (path, form):
-                driver.create_from_file(errand.subject_id, size, path, form)
-            return
-        except Unauthenticated:
-            agent.tokens.forget()
-            if not again: raise
+
+    def make(call: Call) -> None:
+        with image.fetched(call, errand.facts["image_id"], size, driver.workspace(), free_mib) as (path, form):
+            driver.create_from_file(errand.subject_id, size, path, form)
+
+    agent.patient(errand, make)
 
 
 def remove_volume(agent: VolumeAgent, errand: Errand) -> None:
@@ -103,6 +118,22 @@ def remove_volume(agent: VolumeAgent, errand: Errand) -> None:
 def grow_volume(agent: VolumeAgent, errand: Errand) -> None:
     """The volume has its new size."""
     agent.drivers[errand.host].extend(errand.subject_id, errand.facts["size"])
+
+
+def revert_volume(agent: VolumeAgent, errand: Errand) -> None:
+    """The volume has its snapshot's content."""
+    agent.drivers[errand.host].revert(errand.subject_id, errand.facts["snapshot_id"])
+
+
+def upload_volume(agent: VolumeAgent, errand: Errand) -> None:
+    """The image has the volume's bytes."""
+    driver, image_id = agent.drivers[errand.host], errand.facts["image_id"]
+    path = driver.workspace() / f"{image_id}-{errand.attempt}"
+    try:
+        driver.export(errand.subject_id, path, FORMS[errand.facts["disk_format"]])
+        agent.patient(errand, lambda call: image.give(call, image_id, path))
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def make_snapshot(agent: VolumeAgent, errand: Errand) -> None:
@@ -118,9 +149,9 @@ def remove_snapshot(agent: VolumeAgent, errand: Errand) -> None:
 
 
 ACTS: dict[str, Callable[[VolumeAgent, Errand], dict[str, Any] | None]] = {
-    "make_volume": make_volume, "remove_volume": remove_volume, "grow_volume": grow_volume, "make_snapshot": make_snapshot,
-    "remove_snapshot": remove_snapshot}
-FLOWS = ("create", "delete", "extend", "create_snapshot", "delete_snapshot")
+    "make_volume": make_volume, "remove_volume": remove_volume, "grow_volume": grow_volume,
+    "revert_volume": revert_volume, "upload_volume": upload_volume, "make_snapshot": make_snapshot, "remove_snapshot": remove_snapshot}
+FLOWS = ("create", "delete", "extend", "revert", "upload", "create_snapshot", "delete_snapshot")
 
 
 def _translated(act: Callable[[Errand], dict[str, Any] | None]) -> Callable[[Errand], dict[str, Any] | None]:

@@ -72,6 +72,16 @@ class Files:
         self._room()
         _qemu_img(QUICK_SECONDS, "resize", "-q", "-f", "qcow2", str(path), str(size_gib * GIB))
 
+    def revert(self, volume_id: str, snapshot_id: str) -> None:
+        path = self._present(volume_id)
+        if snapshot_id not in self._snapshots(volume_id): raise VolumeAbsent(f"snapshot {snapshot_id} of volume {volume_id}")
+        _qemu_img(QUICK_SECONDS, "snapshot", "-q", "-a", snapshot_id, str(path))
+
+    def export(self, volume_id: str, path: Path, form: str) -> None:
+        source = self._present(volume_id)
+        self._room()
+        _qemu_img(COPY_SECONDS, "convert", "-q", "-f", "qcow2", "-O", form, str(source), str(path))
+
     def delete(self, volume_id: str) -> None:
         self._path(volume_id).unlink(missing_ok=True)
         self._sync()

@@ -57,6 +57,12 @@ class VolumeDriver(Protocol):
     def extend(self, volume_id: str, size_gib: int) -> None:
         """Grow a volume, while nobody has it open; never shrinks. Raises VolumeAbsent, StoreFull."""
 
+    def revert(self, volume_id: str, snapshot_id: str) -> None:
+        """Give the volume the content of its snapshot again, while nobody has it open. Raises VolumeAbsent."""
+
+    def export(self, volume_id: str, path: Path, form: str) -> None:
+        """Write the content to a new file of the format, while nobody has the volume open. Raises VolumeAbsent, StoreFull."""
+
     def delete(self, volume_id: str) -> None:
         """Remove a volume and its snapshots."""
 

@@ -57,6 +57,15 @@ class Simulated:
         record.size_gib = size_gib
         self._write(volume_id, record)
 
+    def revert(self, volume_id: str, snapshot_id: str) -> None:
+        record = self._read(volume_id)
+        if snapshot_id not in record.snapshots: raise VolumeAbsent(f"snapshot {snapshot_id} of volume {volume_id}")
+        record.size_gib = record.snapshots[snapshot_id]
+        self._write(volume_id, record)
+
+    def export(self, volume_id: str, path: Path, form: str) -> None:
+        path.write_bytes(msgspec.json.encode(self._read(volume_id)))
+
     def delete(self, volume_id: str) -> None:
         self._path(volume_id).unlink(missing_ok=True)
 
@@ -74,10 +83,12 @@ class Simulated:
         return Statistics(total_mib=TOTAL_MIB, free_mib=TOTAL_MIB, reserve_mib=0)
 
     def workspace(self) -> Path:
-        return self.folder
+        path = self.folder / ".exported"
+        path.mkdir(exist_ok=True)
+        return path
 
     def clean(self) -> None:
-        for left in self.folder.glob(".new-*"): left.unlink(missing_ok=True)
+        for left in [*self.folder.glob(".new-*"), *self.workspace().iterdir()]: left.unlink(missing_ok=True)
 
     def _path(self, volume_id: str) -> Path:
         return self.folder / volume_id

@@ -16,6 +16,7 @@ from pilvi.volume import errors
 
 KEPT_SECONDS = 30 * 86_400.0
 WHAT = {"create": ("VOLUME", "001"), "delete": ("VOLUME", "011"), "extend": ("VOLUME", "005"),
+        "revert": ("VOLUME", "014"), "upload": ("VOLUME", "003"),
         "create_snapshot": ("VOLUME_SNAPSHOT", "009"), "delete_snapshot": ("VOLUME_SNAPSHOT", "010")}
 """{flow: (type of its subject, Cinder's number of the action)}"""
 

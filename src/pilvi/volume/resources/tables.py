@@ -108,4 +108,6 @@ class VolumeType(Identified, Base):
     is_public: Mapped[bool] = field(boolean(), create=OPTIONAL, update=True, default=True, wire="os-volume-type-access:is_public")
     extra_specs: Mapped[dict[str, str]] = field(mapping(), create=OPTIONAL, default=dict, filter=False)
     qos_specs_id: Mapped[str | None] = field(text(64), filter=False)
+    is_default: Mapped[bool] = mapped_column(default=False)
+    """What a volume is for which no type was asked; exactly one is."""
     created_at: Mapped[float] = mapped_column(Instant, default=clock.now)

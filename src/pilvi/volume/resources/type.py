@@ -28,13 +28,13 @@ RULES = {READ: Rule(PERSONAS["reader"]), MANAGE: Rule(PERSONAS["admin"])}
 def ensure_default(database: Database) -> None:
     """Makes the type that volumes have for which none was asked. Repeatable."""
     with database.write() as db:
-        if db.execute(select(VolumeType.id).where(VolumeType.name == DEFAULT)).first() is None:
-            db.add(VolumeType(name=DEFAULT, description="Default Volume Type", is_public=True, extra_specs={}))
+        if db.execute(select(VolumeType.id).where(VolumeType.is_default)).first() is None:
+            db.add(VolumeType(name=DEFAULT, description="Default Volume Type", is_public=True, extra_specs={}, is_default=True))
 
 
 def default(db: Session) -> VolumeType:
     """The default type."""
-    return db.execute(select(VolumeType).where(VolumeType.name == DEFAULT)).scalar_one()
+    return db.execute(select(VolumeType).where(VolumeType.is_default)).scalar_one()
 
 
 def resolve(call: Call, name_or_id: str) -> VolumeType:
@@ -59,7 +59,7 @@ def check_name(call: Call, kind: VolumeType, values: dict[str, Any]) -> None:
 def refuse_used(call: Call, kind: VolumeType) -> None:
     """Raises DefaultTypeStays, TypeInUse."""
     assert call.db is not None
-    if kind.name == DEFAULT: raise errors.DefaultTypeStays(id=kind.id)
+    if kind.is_default: raise errors.DefaultTypeStays(id=kind.id)
     if call.db.execute(select(Volume.id).where(Volume.type_id == kind.id, Volume.deleted_at.is_(None))).first(): raise errors.TypeInUse()
 
 

@@ -85,17 +85,27 @@ def _take_source(call: Call, volume: Volume, image_facts: dict[str, Any] | None)
     given = [name for name in (volume.image_id, volume.snapshot_id, volume.source_volid) if name]
     if len(given) > 1: raise errors.InvalidInput(reason="May specify only one of snapshot, imageRef or source volume")
     if volume.snapshot_id:
-        origin = snapshot.RESOURCE.find(call, volume.snapshot_id)
+        origin = _origin(call, snapshot.RESOURCE, volume.snapshot_id, volume.project_id)
         source.take_snapshot(call, volume, origin)
         return origin.host, origin.volume_id
     if volume.source_volid:
-        parent = RESOURCE.find(call, volume.source_volid)
+        parent = _origin(call, RESOURCE, volume.source_volid, volume.project_id)
         source.take_volume(call, volume, parent)
         return parent.host, parent.id
     if volume.size is None:
         raise errors.InvalidInput(reason="Volume size 'None' must be an integer and greater than 0")
     if image_facts: source.take_image(volume, image_facts)
     return None, None
+
+
+def _origin(call: Call, resource: Resource, id: str, project_id: str) -> Any:
+    """The source, if it exists for the caller; for an agent, if it is of the project for which it makes the volume."""
+    assert call.db is not None
+    if not call.granted("project", project_id): return resource.find(call, id)
+    mine = {"id": id, "project_id": project_id, "deleted_at": None}
+    found = call.db.query(resource.table).filter_by(**mine).first()
+    if found is None: raise resource.missing(id=id)
+    return found
 
 
 def remove(call: Call, volume: Volume) -> bool:

@@ -11,23 +11,28 @@ from sqlalchemy import select
 
 from pilvi.core import clock, task
 from pilvi.core.context import Call
-from pilvi.core.errors import Forbidden
+from pilvi.core.dialect import CINDER
+from pilvi.core.errors import Failure, Forbidden
 from pilvi.core.http.routes import Route
 from pilvi.core.policy import Rule
 from pilvi.core.resource import PERSONAS, Answer
 from pilvi.core.state import WrongState
 from pilvi.core.wire import boolean, truth
+from pilvi.image import client as image
 from pilvi.volume import errors
 from pilvi.volume.resources import attachment, source
 from pilvi.volume.resources import quota as quotas
 from pilvi.volume.resources import volume as volume_
-from pilvi.volume.resources.tables import LARGEST_GIB, Attachment, Volume
+from pilvi.volume.resources.tables import LARGEST_GIB, Attachment, Snapshot, Volume, VolumeType
+from pilvi.volume.snapshot.states import SNAPSHOT
 from pilvi.volume.volume.states import ERRORS, IDLE, OTHERS, VOLUME, at_once
 
 PREFIX = "volume_extension:volume_actions:"
 ADMIN = "volume_extension:volume_admin_actions:"
 ANY: dict[str, Any] = {}
 FLAG = boolean().schema
+OWN_WORDS = {"image_id", "image_name", "checksum", "container_format", "disk_format", "min_disk", "min_ram", "size"}
+"""What an image says of itself alone, and not of those made of it."""
 STATUSES = sorted((IDLE | ERRORS | OTHERS) - {"deleted"})
 
 
@@ -46,6 +51,57 @@ def extend(call: Call, volume: Volume, given: Any) -> None:
         raise errors.InvalidVolume(reason=f"Volume {volume.id} status must be 'available' to extend, currently {volume.status}.") from None
     volume.new_size = size
     call.application.state["worker"].begin(call.db, "extend", volume.id, {"host": volume.host, "size": size, "old_size": volume.size})
+
+
+def revert(call: Call, volume: Volume, given: Any) -> None:
+    """Starts to take the volume back to its latest snapshot (3.40). Raises InvalidInput, ResourceConflict."""
+    assert call.db is not None and call.application is not None
+    if call.version < (3, 40): raise errors.InvalidInput(reason="There is no such action: revert")
+    mine = select(Snapshot).where(Snapshot.volume_id == volume.id, Snapshot.deleted_at.is_(None)).order_by(Snapshot.created_at.desc())
+    latest = call.db.execute(mine).scalars().first()
+    if latest is None: raise errors.InvalidInput(reason=f"Volume {volume.id} doesn't have any snapshots.")
+    if given.get("snapshot_id") != latest.id:
+        raise errors.InvalidInput(reason=f"Specified snapshot {given.get('snapshot_id')} is None or not the latest one of volume "
+                                         f"{volume.id}.")
+    if volume.size != latest.size:
+        raise errors.InvalidInput(reason=f"Can't revert volume {volume.id} to its latest snapshot {latest.id}. The volume size must be "
+                                         "equal to the snapshot size.")
+    if source.being_copied(call.db, volume.id): raise errors.ResourceConflict(reason=f"volume {volume.id} is being copied")
+    try:
+        VOLUME.begin(call.db, Volume, volume.id, "revert")
+        SNAPSHOT.begin(call.db, Snapshot, latest.id, "restore")
+    except WrongState:
+        raise errors.ResourceConflict(reason=f"Can't revert volume {volume.id} to its latest snapshot {latest.id}. Both must be available, "
+                                             f"but they are {volume.status} and {latest.status}.") from None
+    call.application.state["worker"].begin(call.db, "revert", volume.id, {"host": volume.host, "snapshot_id": latest.id})
+
+
+def upload(call: Call, volume: Volume, given: Any) -> dict[str, Any]:
+    """Starts to make an image of the volume; the image without bytes has been made before the transaction. Raises InvalidVolume."""
+    assert call.db is not None and call.application is not None
+    made = given["image"]
+    if source.being_copied(call.db, volume.id): raise errors.InvalidVolume(reason=f"Volume {volume.id} is being copied.")
+    try: VOLUME.begin(call.db, Volume, volume.id, "upload")
+    except WrongState: raise errors.InvalidVolume(reason=f"Volume {volume.id} status must be available") from None
+    call.application.state["worker"].begin(call.db, "upload", volume.id, {"host": volume.host, "image_id": made["id"],
+                                                                          "disk_format": made["disk_format"]})
+    kind = call.db.get(VolumeType, volume.type_id)
+    shown = {"id": volume.id, "updated_at": CINDER.time(clock.now()), "status": "uploading", "display_description": volume.description,
+             "size": volume.size, "volume_type": {"name": kind.name, "id": kind.id} if kind else None, "image_id": made["id"],
+             "container_format": made["container_format"], "disk_format": made["disk_format"], "image_name": made["name"]}
+    if call.version >= (3, 1): shown |= {"visibility": made["visibility"], "protected": made["protected"]}
+    return {"os-volume_upload_image": shown}
+
+
+def _make_image(call: Call, volume: Volume, given: Any) -> dict[str, Any]:
+    """The image that the volume is to become, still without bytes, with the words that the volume has of the image it came from."""
+    if volume.status != "available": raise errors.InvalidVolume(reason=f"Volume {volume.id} status must be available")
+    values: dict[str, Any] = {name: value for name, value in (volume.image_metadata or {}).items() if name not in OWN_WORDS}
+    values |= {"name": given["image_name"], "disk_format": given.get("disk_format", "raw"), "min_disk": volume.size,
+               "container_format": given.get("container_format", "bare")}
+    if call.version >= (3, 1):
+        values |= {"visibility": given.get("visibility", "private"), "protected": bool(truth(given.get("protected")))}
+    return image.create(call, values)
 
 
 def reserve(call: Call, volume: Volume, given: Any) -> None:
@@ -160,6 +216,10 @@ def _object(*required: str, **properties: Any) -> dict[str, Any]:
 
 
 RESET = _object(status={"enum": STATUSES}, attach_status={"enum": ["attached", "detached"]}, migration_status={"type": ["string", "null"]})
+REVERT = {"type": "object", "properties": {"snapshot_id": {"type": ["string", "null"]}}}
+UPLOAD = _object("image_name", image_name={"type": "string", "minLength": 1, "maxLength": 255}, force=FLAG,
+                 disk_format={"enum": ["raw", "vmdk", "vdi", "qcow2", "vhd", "vhdx"]}, container_format={"enum": ["bare"]},
+                 visibility={"enum": ["community", "public", "private", "shared"]}, protected=FLAG)
 DETACH = {"type": ["object", "null"], "properties": {"attachment_id": {"type": ["string", "null"]}, "connector": {}},
           "additionalProperties": False}
 SIZE = {"type": ["integer", "string"], "pattern": "^[0-9]{1,10}$", "minimum": 1, "maximum": LARGEST_GIB}
@@ -168,6 +228,8 @@ Act = Callable[[Call, Volume, Any], Any]
 ACTIONS: dict[str, tuple[Act, str, str, Any, int]] = {
     # action                  function         policy rule                     persona   what it takes                       status
     "os-extend":              (extend,               PREFIX + "extend",              "member", _object("new_size", new_size=SIZE), 202),
+    "revert":                 (revert,               "volume:revert_to_snapshot",    "member", REVERT, 202),
+    "os-volume_upload_image": (upload,               PREFIX + "upload_image",        "member", UPLOAD, 202),
     "os-reserve":             (reserve,              PREFIX + "reserve",             "member", ANY, 202),
     "os-unreserve":           (unreserve,            PREFIX + "unreserve",           "member", ANY, 202),
     "os-begin_detaching":     (begin_detaching,      PREFIX + "begin_detaching",     "member", ANY, 202),
@@ -194,11 +256,24 @@ RULES = {entry[1]: Rule(PERSONAS[entry[2]]) for entry in ACTIONS.values()}
 
 def act(call: Call, id: str) -> Answer:
     """POST of volumes/{id}/action."""
+    assert call.application is not None
     name, given = next(iter(call.body.items()))
-    function, rule, _, _, status = ACTIONS[name]
-    volume = volume_.RESOURCE.find(call, id)
+    if name == "os-volume_upload_image":
+        with call.application.database.read() as call.db: volume = _permitted(call, id, name)
+        given = {**given, "image": _make_image(call, volume, given)}
+    try:
+        with call.application.database.write() as call.db:
+            return Answer(ACTIONS[name][4], ACTIONS[name][0](call, _permitted(call, id, name), given))
+    except Failure:
+        if name == "os-volume_upload_image": image.delete(call, given["image"]["id"])
+        raise
+
+
+def _permitted(call: Call, id: str, name: str) -> Volume:
+    rule = ACTIONS[name][1]
+    volume: Volume = volume_.RESOURCE.find(call, id)
     if not call.granted("volume", id) and not call.allowed(rule, {"project_id": volume.project_id}): raise Forbidden(action=rule)
-    return Answer(status, function(call, volume, given))
+    return volume
 
 
-ROUTES = [Route("/v3/volumes/{id}/action", "POST", act, None, transaction="write", body=BODY)]
+ROUTES = [Route("/v3/volumes/{id}/action", "POST", act, None, body=BODY)]

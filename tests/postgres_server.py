@@ -32,7 +32,8 @@ def postgres_url() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="pilvi-postgres-", dir="/var/tmp"))
     owner = _owner()
     if owner: shutil.chown(folder, owner)
-    subprocess.run([BINARIES / "initdb", "-D", folder / "data", "-U", "pilvi", "-A", "trust", "-E", "UTF8", "--no-sync"], check=True, user=owner,
+    subprocess.run([BINARIES / "initdb", "-D", folder / "data", "-U", "pilvi", "-A", "trust", "-E", "UTF8", "--no-sync"], check=True,
+                   user=owner,
                    cwd="/", stdout=subprocess.DEVNULL)
     server = subprocess.Popen([BINARIES / "postgres", "-D", folder / "data", "-k", folder, "-h", "", "-F", "-c", "max_connections=200"],
                               user=owner, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
