@@ -12,7 +12,8 @@ from pilvi.core.errors import Failure
 from pilvi.run.furnish import Cloud as Session
 
 pytestmark = pytest.mark.slow
-VERBS = {"stop": ({"os-stop": None}, "SHUTOFF"), "hard reboot": ({"reboot": {"type": "HARD"}}, "ACTIVE"), "pause": ({"pause": None}, "PAUSED")}
+VERBS = {"stop": ({"os-stop": None}, "SHUTOFF"),
+         "hard reboot": ({"reboot": {"type": "HARD"}}, "ACTIVE"), "pause": ({"pause": None}, "PAUSED")}
 
 
 def boot(cloud: Cloud, name: str, **more: Any) -> tuple[Session, Session, dict[str, Any]]:
@@ -105,7 +106,8 @@ def test_boot_with_volumes_then_delete(processes: Cloud, victim: str) -> None:
     kill(processes.state, victim)
     delete(demo, admin, processes.state, server)
     own = next(id for id in volumes if id != brought)
-    until(lambda: status(demo, own) is None and status(demo, brought) == "available", lambda: f"{status(demo, own)} {status(demo, brought)}")
+    until(lambda: status(demo, own) is None and status(demo, brought) == "available",
+          lambda: f"{status(demo, own)} {status(demo, brought)}")
     patiently(lambda: demo.ask("volume", "DELETE", f"/v3/volumes/{brought}"))
 
 
