@@ -18,14 +18,9 @@ from pilvi.network.drivers.interface import Backend, NetworkFailure
 from pilvi.network.port import states
 
 LOG = structlog.get_logger()
-<<<<<<< HEAD
-SETTLE_SECONDS = 0.03
-"""A burst of commits is answered once."""
-RETRY_SECONDS = 3.0
-=======
 SETTLE_SECONDS, MOST_SETTLE_SECONDS = 0.03, 0.5
 """A burst of commits is answered once. A large topology takes longer than this: then half of the time is left to others."""
->>>>>>> bench
+RETRY_SECONDS = 3.0
 SHOWN = 5
 """How many of a repair's lines the log has."""
 
