@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from tests.crash.inside import Cloud, Counting
 
 from pilvi.compute.drivers.simulated import Failures
-from tests.crash.inside import Cloud, Counting
 
 
 @pytest.fixture(scope="module")

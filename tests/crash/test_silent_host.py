@@ -4,9 +4,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from tests.crash.inside import Cloud, Host, Park, parked, until
 
 from pilvi.core import trace
-from tests.crash.inside import Cloud, Host, Park, parked, until
 
 
 @pytest.fixture()
