@@ -30,7 +30,15 @@ def parse(body: bytes, content_type: str) -> Any:
         raise BodyMalformed(reason=str(failure), problem=str(failure), keyword=None, schema=[]) from None
     except RecursionError: raise BodyMalformed(reason="it is nested too deeply") from None
     if _deeper(value, limits.JSON_DEPTH): raise BodyMalformed(reason="it is nested too deeply")
+    if b"\\u0000" in body and _holds_nul(value): raise BodyMalformed(reason="a text may hold no NUL character")
     return value
+
+
+def _holds_nul(value: Any) -> bool:
+    """PostgreSQL takes no NUL in a text, and no API has a use for one."""
+    if isinstance(value, str): return "\0" in value
+    if isinstance(value, dict): return any(map(_holds_nul, value)) or any(map(_holds_nul, value.values()))
+    return isinstance(value, list) and any(map(_holds_nul, value))
 
 
 def _deeper(value: Any, depth: int) -> bool:
