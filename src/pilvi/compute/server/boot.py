@@ -55,12 +55,17 @@ def release_host(application: Application, task: Any) -> None:
 
 
 def drop_ports(application: Application, task: Any) -> None:
+    """The server's ports go."""
+    free_ports(application, task.subject_id)
+
+
+def free_ports(application: Application, server_id: str) -> None:
     """Deletes the ports that the boot made, and frees those that the user brought."""
     call = application.state["service_call"]()
-    with application.database.read() as db: server = db.get(Server, task.subject_id)
+    with application.database.read() as db: server = db.get(Server, server_id)
     brought = {nic.get("port") for nic in (server.requested.get("networks") or [])} if server and isinstance(
         server.requested.get("networks"), list) else set()
-    for port in network.list_ports(call, device_id=task.subject_id):
+    for port in network.list_ports(call, device_id=server_id):
         if port["id"] in brought:
             network.update_port(call, port["id"], {"device_id": "", "device_owner": "", "binding:host_id": ""})
         else:
