@@ -5,9 +5,11 @@ import struct
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import parse_qs, urljoin, urlsplit
 
 import pytest
+from tests.outside import browser
 from tests.outside.clouds import Cloud, free_port
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
@@ -81,6 +83,15 @@ def test_screen(cloud: Cloud) -> None:
     with connect(url, origin=origin, subprotocols=[Subprotocol("binary")], max_size=None) as socket:
         width, height, pixels = first_frame(socket)
     assert (width, height) >= (640, 400) and len(set(struct.iter_unpack("<I", pixels))) > 1, "there is something on the screen"
+
+
+@pytest.mark.skipif(browser.PROGRAM is None, reason="apt-get install chromium")
+def test_in_a_browser(cloud: Cloud, tmp_path: Path) -> None:
+    with browser.page(cloud.demo.json("console", "url", "show", "hello")["url"], tmp_path) as page:
+        page.wait("document.getElementById('status').textContent.startsWith('Connected to QEMU')")
+        colours = ("(c => new Set(new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer)).size)"
+                   "(document.querySelector('canvas'))")
+        page.wait(f"{colours} > 1")
 
 
 def test_serial_line(cloud: Cloud) -> None:
