@@ -105,8 +105,8 @@ def uninstall(directory: Path, say: Say) -> None:
     stop(directory)
     removed = debian.remove(directory) if os.getuid() == 0 else []
     say(f"removed packages: {', '.join(removed) or 'none'}")
-    for name in ("control", "host", "run", "logs", "guest", "policy", "clouds.yaml", "cloud.json", "hello.key", "join.json", "installed.json",
-            "config.toml"):
+    for name in ("control", "host", "run", "logs", "guest", "policy", "clouds.yaml", "cloud.json", "hello.key", "join.json",
+            "installed.json", "config.toml"):
         path = directory / name
         if path.is_dir(): shutil.rmtree(path)
         else: path.unlink(missing_ok=True)
