@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlalchemy.orm import DeclarativeBase
-from tests.postgres import new_database
+from tests.postgres_server import new_database
 
 from pilvi.core import clock, task
 from pilvi.core.db.session import Database

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 from tests.outside.clouds import ROOT, free_port
-from tests.postgres import BINARIES, Server, new_database
+from tests.postgres_server import BINARIES, Server, new_database
 from tests.scale.grown import Broker, Customer, new_folder, raise_quota
 
 from pilvi.run import lifecycle

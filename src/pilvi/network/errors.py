@@ -48,6 +48,14 @@ class RbacPolicyNotFound(NotFound):
     """RBAC policy with ID {id} not found"""
 
 
+class SubnetPoolNotFound(NotFound):
+    """Subnet pool {id} could not be found."""
+
+
+class AddressScopeNotFound(NotFound):
+    """Address scope {id} could not be found"""
+
+
 class ExtensionNotFound(NotFound):
     """Extension with alias {id} does not exist"""
 
@@ -127,6 +135,62 @@ class DNSNameServersExhausted(Invalid):
 
 class HostRoutesExhausted(Invalid):
     """Unable to complete operation for {subnet_id}. The number of host routes exceeds the limit {quota}."""
+
+
+class EmptySubnetPoolPrefixList(Invalid):
+    """Empty subnet pool prefix list."""
+
+
+class PrefixVersionMismatch(Invalid):
+    """Cannot mix IPv4 and IPv6 prefixes in a subnet pool."""
+
+
+class IllegalSubnetPoolPrefixBounds(Invalid):
+    """Illegal prefix bounds: {prefix_type}={prefixlen}, {base_prefix_type}={base_prefixlen}."""
+
+
+class IllegalSubnetPoolPrefixUpdate(Invalid):
+    """Illegal update to prefixes: {new_prefixes} does not hold all of {old_prefixes}."""
+
+
+class IllegalSubnetPoolAssociationToAddressScope(Invalid):
+    """Illegal subnetpool association: subnetpool {subnetpool_id} cannot be associated with address scope {address_scope_id}."""
+
+
+class AddressScopePrefixConflict(Conflict):
+    """Failed to associate address scope: subnetpools within an address scope must have unique prefixes."""
+
+
+class AddressScopeInUse(Conflict):
+    """Unable to complete operation on address scope {address_scope_id}. There are one or more subnet pools in use on the address scope."""
+
+
+class AddressScopeUpdateError(Invalid):
+    """Unable to update address scope {address_scope_id} : {reason}"""
+
+
+class SubnetPoolDeleteError(Conflict):
+    """Unable to delete subnet pool: {reason}."""
+
+
+class SubnetAllocationError(Conflict):
+    """Failed to allocate subnet: {reason}."""
+
+
+class MinPrefixSubnetAllocationError(Invalid):
+    """Unable to allocate subnet with prefix length {prefixlen}, minimum allowed prefix is {min_prefixlen}."""
+
+
+class MaxPrefixSubnetAllocationError(Invalid):
+    """Unable to allocate subnet with prefix length {prefixlen}, maximum allowed prefix is {max_prefixlen}."""
+
+
+class SubnetPoolQuotaExceeded(Conflict):
+    """Per-tenant subnet pool prefix quota exceeded."""
+
+
+class NetworkSubnetPoolAffinityError(Invalid):
+    """Subnets hosted on the same network must be allocated from the same subnet pool."""
 
 
 class IpAddressGenerationFailure(Conflict):

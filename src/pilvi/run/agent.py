@@ -18,8 +18,8 @@ from pilvi.compute.drivers import DRIVERS
 from pilvi.compute.drivers.interface import Hypervisor
 from pilvi.compute.drivers.simulated import Failures, rules
 from pilvi.core import logs
+from pilvi.core.bus import BROKERS
 from pilvi.core.bus.interface import Bus
-from pilvi.core.bus.nats import NatsBus
 from pilvi.core.bus.unix_socket import UnixSocketClient
 from pilvi.core.http import client
 from pilvi.core.http.client import Socket
@@ -63,7 +63,7 @@ def drivers_of(settings: Settings, hosts: list[str]) -> dict[str, Hypervisor]:
 
 def bus_of(settings: Settings, host: str) -> Bus:
     """The way to control."""
-    if settings.bus_url: return NatsBus([settings.bus_url], name=f"agent-{host}")
+    if settings.bus_url: return BROKERS["nats"]([settings.bus_url], name=f"agent-{host}")
     return UnixSocketClient(settings.bus_path, name=f"agent-{host}", allowed_uids={settings.control_uid})
 
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -69,7 +70,7 @@ def up(
     privileged_control: Annotated[bool, typer.Option(hidden=True, help="Control runs as root too.")] = False,
 ) -> None:
     """Starts the cloud in the background; the first time it makes flavors, networks, an image and a first server."""
-    from pilvi.run import lifecycle, supervisor
+    from pilvi.run import lifecycle, novnc, supervisor
     from pilvi.run import settings as choices
     began = time.monotonic()
     directory = folder()
@@ -78,16 +79,19 @@ def up(
         raise fail("Real machines and networks need root. As root: `./pilvi up`. Without: `./pilvi up --simulated`, the same APIs over "
                    "simulated machines.", 2)
     if known and not known.control: raise fail(f"{directory} is a host of another cloud; start it with `pilvi agent`.", 2)
+    running = lifecycle.running(directory)
     wish = known or choices.Settings(state=str(directory), simulated=simulated)
     if known and simulated and not known.simulated:
         raise fail(f"The cloud in {directory} is a real one; give another folder with --state.", 2)
     for name, value in (("listen", listen), ("hosts", hosts if hosts != 1 else 0), ("seed", seed), ("failures", failures),
                         ("database_url", database_url), ("bus_url", bus_url), ("network_listen", network_listen),
                         ("tunnel_address", tunnel_address)):
-        if value: setattr(wish, name, value)
+        if running and value and value != getattr(wish, name): say(f"--{name.replace('_', '-')} is heeded after `pilvi down`")
+        elif value: setattr(wish, name, value)
     wish.unprivileged = os.geteuid() == 0 and not privileged_control
-    if lifecycle.running(directory): say(f"the cloud in {directory} is up already")
+    if running: say(f"the cloud in {directory} is up already")
     else:
+        if not wish.simulated: novnc.fetch(directory, say)
         try: lifecycle.start(wish, say)
         except supervisor.StartFailed as failure: raise fail(str(failure)) from None
     _furnish(wish, empty, began)
@@ -124,8 +128,9 @@ def guest_image(settings: Any) -> Path:
 
 
 def _follow(directory: Path) -> None:
-    """Shows the log until Ctrl-C, then takes the cloud down."""
+    """Shows the log until Ctrl-C or SIGTERM, then takes the cloud down."""
     from pilvi.run import lifecycle
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with (directory / "logs" / "control.log").open() as log:
             log.seek(0, os.SEEK_END)
@@ -204,6 +209,19 @@ def explain_(what: Annotated[str, typer.Argument(help="server, or policy")], nam
         elif what == "policy": out.print("\n".join(permission.policy(settings_of(), name, as_user)))
         else: raise fail("I can explain: server NAME, policy RULE --as USER", 2)
     except LookupError as failure: raise fail(str(failure)) from None
+
+
+@app.command()
+def hold(server: str, release: Annotated[bool, typer.Option("--release", help="Let it be looked after again.")] = False) -> None:
+    """Leaves a server alone: whatever becomes of its machine, nothing is repaired until --release."""
+    from pilvi.core.errors import Failure
+    from pilvi.run import explain
+    cloud = admin()
+    try:
+        found = explain.find_server(cloud, server)
+        cloud.ask("compute", "PUT", f"/v2.1/servers/{found['id']}/pilvi-hold", {"held": not release})
+    except (LookupError, Failure) as failure: raise fail(str(failure)) from None
+    say(f"{found['name']} is {'looked after again' if release else 'held: only what its users ask for is done to it'}")
 
 
 @app.command()

@@ -17,8 +17,8 @@ from cryptography.fernet import Fernet
 from pilvi.compute.resources.console import serve_socket
 from pilvi.compute.service import SERVICE as COMPUTE
 from pilvi.core import config, logs
+from pilvi.core.bus import BROKERS
 from pilvi.core.bus.interface import Bus
-from pilvi.core.bus.nats import NatsBus
 from pilvi.core.bus.unix_socket import UnixSocketHub
 from pilvi.core.context import Call
 from pilvi.core.crypto import secret_file
@@ -36,7 +36,7 @@ from pilvi.image.service import SERVICE as IMAGE
 from pilvi.network.drivers import BACKENDS
 from pilvi.network.service import SERVICE as NETWORK
 from pilvi.placement.service import SERVICE as PLACEMENT
-from pilvi.run import crash
+from pilvi.run import crash, novnc
 from pilvi.run.bootstrap import bootstrap, passwords
 from pilvi.run.process import ready
 from pilvi.run.settings import Settings, load
@@ -45,7 +45,6 @@ from pilvi.volume.service import SERVICE as VOLUME
 LOG = structlog.get_logger()
 SERVICES: Sequence[Service] = (IDENTITY, IMAGE, PLACEMENT, NETWORK, VOLUME, COMPUTE)
 """In the order in which they may call each other: each only those before it."""
-NOVNC = Path("/usr/share/novnc")
 
 
 class Control:
@@ -86,7 +85,7 @@ class Control:
             "master_key": secret_file(self.keys / "master", lambda: Fernet.generate_key().decode()),
             "service_call": lambda: _service_call(tokens),
             "network_backend": backend, "image_directory": settings.control_directory / "images",
-            "novnc": NOVNC if NOVNC.exists() else None,
+            "novnc": novnc.folder(settings.directory),
             "console_socket": settings.run_directory / "console.sock", "settings": settings}
         self.bus.start()
         for application in self.applications.values():
@@ -150,7 +149,7 @@ def _handler(function: Callable[..., Any], application: Application) -> Callable
 
 def bus_of(settings: Settings) -> Bus:
     """The hub that agents connect to, or the broker."""
-    if settings.bus_url: return NatsBus([settings.bus_url], name=f"control-{os.getpid()}")
+    if settings.bus_url: return BROKERS["nats"]([settings.bus_url], name=f"control-{os.getpid()}")
     return UnixSocketHub(settings.bus_path, allowed_uids={0, os.getuid()})
 
 

@@ -2,10 +2,9 @@
 from collections.abc import Callable
 
 from pilvi.compute.drivers.interface import Hypervisor
-from pilvi.compute.drivers.qemu.driver import Qemu
-from pilvi.compute.drivers.simulated import Simulated
+from pilvi.core.drivers import Drivers
 
-DRIVERS: dict[str, Callable[..., Hypervisor]] = {
-    "qemu": Qemu,
-    "simulated": Simulated,
-}
+DRIVERS = Drivers[Callable[..., Hypervisor]]({
+    "qemu": "pilvi.compute.drivers.qemu.driver:Qemu",
+    "simulated": "pilvi.compute.drivers.simulated:Simulated",
+})

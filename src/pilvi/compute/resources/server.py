@@ -58,6 +58,8 @@ class Server(Base):
     fault: Mapped[Any] = mapped_column(Json, nullable=True)
     group_id: Mapped[str | None] = mapped_column(index=True)
     locked_reason: Mapped[str | None]
+    held: Mapped[bool] = mapped_column(default=False)
+    """An administrator looks after it by hand: nothing is repaired."""
     launch_index: Mapped[int] = mapped_column(default=0)
     reservation_id: Mapped[str] = mapped_column(default="")
     launched_at: Mapped[float | None] = mapped_column(Instant)

@@ -107,6 +107,9 @@ class Bus(Protocol):
     def subscribe(self, topic: str, handlers: Mapping[str, Handler]) -> None:
         """Hear what is told to the topic, one message after the other."""
 
+    def on_connect(self, function: Callable[[], None]) -> None:
+        """Calls the function after each (re)connection, since what was told meanwhile is lost; it must return at once."""
+
     def serves(self) -> dict[str, Load]:
         """How busy the targets are that this process serves."""
 

@@ -6,8 +6,7 @@ lock errors with 8 writers, none with IMMEDIATE). Keep transactions short; never
 """
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,19 +15,10 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.orm import Session
 
+from pilvi.core.db.open import OPEN
 from pilvi.core.errors import Unavailable
 
-OPEN = threading.local()
 PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=20000", "foreign_keys=ON", "temp_store=MEMORY", "cache_size=-4000")
-
-
-class OpenTransaction(RuntimeError):
-    """A service was called while a transaction was open: the callee could wait for the caller's lock for ever."""
-
-
-def forbid_open() -> None:
-    """Raises OpenTransaction if this thread is inside a transaction."""
-    if getattr(OPEN, "depth", 0): raise OpenTransaction("a service was called inside a transaction")
 
 
 class Database:
@@ -39,6 +29,8 @@ class Database:
         self.sqlite = url.startswith("sqlite")
         options: dict[str, Any] = {} if self.sqlite else {"pool_size": 8, "max_overflow": 8, "pool_pre_ping": True}
         self.engine = create_engine(url, **options)
+        self.written: list[Callable[[], None]] = []
+        """Called, quickly, after each transaction that wrote, by its thread. (The engine's own event comes before the commit.)"""
         self._writer = self.engine.execution_options(pilvi_write=True)
         if self.sqlite: _prepare_sqlite(self.engine)
 
@@ -54,6 +46,7 @@ class Database:
             yield session
             session.flush()
             session.commit()
+        for tell in list(self.written): tell()
 
     @contextmanager
     def _session(self, engine: Engine) -> Iterator[Session]:

@@ -18,7 +18,7 @@ import msgspec
 
 from pilvi.core import errors, trace
 from pilvi.core.context import Call
-from pilvi.core.db.session import forbid_open
+from pilvi.core.db.open import forbid_open
 from pilvi.core.errors import Failure
 
 TIMEOUT_SECONDS = 60.0

@@ -21,7 +21,7 @@ from pilvi.identity import errors
 class Region(HexIdentified, Base):
     __tablename__ = "identity_regions"
     id: Mapped[str] = field(text(255), key=True, create=OPTIONAL)
-    description: Mapped[str] = field(text(255), create=OPTIONAL, update=True, default="", filter=False)
+    description: Mapped[str | None] = field(text(255), create=OPTIONAL, update=True, default="", nullable=True, filter=False)
     parent_region_id: Mapped[str | None] = field(text(255), create=OPTIONAL, update=True)
     extra: Mapped[Any] = mapped_column(Json, nullable=True)
 
@@ -30,7 +30,7 @@ class CatalogueService(HexIdentified, Base):
     __tablename__ = "identity_services"
     type: Mapped[str] = field(text(255), create=REQUIRED, update=True)
     name: Mapped[str] = field(text(255), create=OPTIONAL, update=True, default="")
-    description: Mapped[str] = field(text(255), create=OPTIONAL, update=True, default="", filter=False)
+    description: Mapped[str | None] = field(text(255), create=OPTIONAL, update=True, default="", nullable=True, filter=False)
     enabled: Mapped[bool] = field(boolean(), create=OPTIONAL, update=True, default=True)
     extra: Mapped[Any] = mapped_column(Json, nullable=True)
 

@@ -23,7 +23,7 @@ from pilvi.identity.resources.relative import resource
 class Domain(HexIdentified, Base):
     __tablename__ = "identity_domains"
     name: Mapped[str] = field(text(64, shortest=1), create=REQUIRED, update=True, unique=True)
-    description: Mapped[str] = field(text(65535), create=OPTIONAL, update=True, default="", filter=False)
+    description: Mapped[str | None] = field(text(65535), create=OPTIONAL, update=True, default="", nullable=True, filter=False)
     enabled: Mapped[bool] = field(boolean(), create=OPTIONAL, update=True, default=True)
     extra: Mapped[Any] = mapped_column(Json, nullable=True)
 

@@ -25,7 +25,7 @@ class Group(HexIdentified, Base):
     __tablename__ = "identity_groups"
     name: Mapped[str] = field(text(64, shortest=1), create=REQUIRED, update=True, index=True)
     domain_id: Mapped[str] = field(text(64), create=OPTIONAL, default="default", nullable=False)
-    description: Mapped[str] = field(text(65535), create=OPTIONAL, update=True, default="", filter=False)
+    description: Mapped[str | None] = field(text(65535), create=OPTIONAL, update=True, default="", nullable=True, filter=False)
     extra: Mapped[Any] = mapped_column(Json, nullable=True)
 
 

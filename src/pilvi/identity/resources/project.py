@@ -28,7 +28,7 @@ class Project(HexIdentified, Base):
     name: Mapped[str] = field(text(64, shortest=1), create=REQUIRED, update=True, index=True)
     domain_id: Mapped[str] = field(text(64), create=OPTIONAL, default="default", nullable=False)
     parent_id: Mapped[str | None] = field(text(64), create=OPTIONAL)
-    description: Mapped[str] = field(text(65535), create=OPTIONAL, update=True, default="", filter=False)
+    description: Mapped[str | None] = field(text(65535), create=OPTIONAL, update=True, default="", nullable=True, filter=False)
     enabled: Mapped[bool] = field(boolean(), create=OPTIONAL, update=True, default=True)
     is_domain: Mapped[bool] = field(boolean(), create=OPTIONAL, default=False)
     tags: Mapped[list[str]] = field(list_of(text(255)), create=OPTIONAL, update=True, default=list, filter=False)

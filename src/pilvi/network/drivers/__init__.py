@@ -1,12 +1,16 @@
 """The network's backends: `simulated` moves no packets, `ovn` is Open Virtual Network. Each is a control half and a host half
 (interface.py)."""
+from pilvi.core.drivers import Drivers
 from pilvi.network.drivers.interface import Backend, HostBackend
-from pilvi.network.drivers.ovn.control import Ovn
-from pilvi.network.drivers.ovn.host import OvnHost
-from pilvi.network.drivers.simulated import Simulated, SimulatedHost
 
-BACKENDS: dict[str, type[Backend]] = {"ovn": Ovn, "simulated": Simulated}
+BACKENDS = Drivers[type[Backend]]({
+    "ovn": "pilvi.network.drivers.ovn.control:Ovn",
+    "simulated": "pilvi.network.drivers.simulated:Simulated",
+})
 """Made with (directory, cloud_id=…, listen=…)."""
 
-HOST_BACKENDS: dict[str, type[HostBackend]] = {"ovn": OvnHost, "simulated": SimulatedHost}
+HOST_BACKENDS = Drivers[type[HostBackend]]({
+    "ovn": "pilvi.network.drivers.ovn.host:OvnHost",
+    "simulated": "pilvi.network.drivers.simulated:SimulatedHost",
+})
 """Made with (directory, host=…, external_cidr=…, external_gateway=…, tag=…, tunnel_ip=…)."""

@@ -28,7 +28,7 @@ from pilvi.network.resources.standard import (
     tag_filters,
     visible_networks,
 )
-from pilvi.network.resources.tables import FloatingIp, Network, Pool, Port, Router, Sharing, Subnet
+from pilvi.network.resources.tables import FloatingIp, Network, Pool, Port, Router, Sharing, Subnet, SubnetPool
 
 LEAST_MTU = {4: 68, 6: 1280}
 IN_THE_WAY = 10
@@ -150,9 +150,17 @@ def render(call: Call, rows: list[Any], bodies: list[dict[str, Any]]) -> None:
         for network_id, subnet_id in call.db.execute(order): subnets[network_id].append(subnet_id)
         given = shared_with(call, SHARED).where(Sharing.object_id.in_(some))
         mine.update(call.db.scalars(given))
+    scopes = _address_scopes(call.db)
     for row, body in zip(rows, bodies, strict=True):
         body |= {"subnets": subnets[row.id], "shared": row.shared or row.id in mine, "availability_zones": ["nova"],
-                 "ipv4_address_scope": None, "ipv6_address_scope": None}
+                 "ipv4_address_scope": scopes.get((row.id, 4)), "ipv6_address_scope": scopes.get((row.id, 6))}
+
+
+def _address_scopes(db: Session) -> dict[tuple[str, int], str]:
+    """{(network, IP version): scope} of the networks whose subnets come from pools in a scope: few."""
+    found = select(Subnet.network_id, Subnet.ip_version, SubnetPool.address_scope_id).join(
+        SubnetPool, SubnetPool.id == Subnet.subnetpool_id).where(SubnetPool.address_scope_id.is_not(None))
+    return {(network_id, version): scope for network_id, version, scope in db.execute(found) if scope}
 
 
 def by_shared(call: Call, values: list[str]) -> ColumnElement[bool]:
