@@ -1,4 +1,5 @@
-"""A host whose agent does not come back: what never reached the hypervisor moves on, the rest fails; what is owed there is paid on its return."""
+"""A host whose agent does not come back: what never reached the hypervisor moves on, the rest fails; what is owed there is paid when it
+returns."""
 from __future__ import annotations
 
 from collections.abc import Iterator

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from pilvi.compute.resources.attachment import BlockDevice, devices_of
@@ -62,11 +62,13 @@ def alive(application: Application, args: dict[str, Any], message: Message) -> N
     now = clock.now()
     with application.database.write() as db:
         known = set(db.scalars(select(Host.name).where(Host.name.in_(list(args["hosts"])))))
-        db.execute(update(Host).where(Host.name.in_(list(known))).values(seen_at=now, worker=args["worker"]))
-        for name, offers in args["hosts"].items():
-            if name not in known:
-                db.add(Host(name=name, seen_at=now, worker=args["worker"], zone=args.get("zone") or "nova", capabilities=offers or {}))
-            elif offers: db.execute(update(Host).where(Host.name == name).values(capabilities=offers))
+        if known: db.execute(update(Host).where(Host.name.in_(list(known))).values(seen_at=now, worker=args["worker"]))
+        new = [{"name": name, "id": crypto.new_id(), "seen_at": now, "worker": args["worker"], "zone": args.get("zone") or "nova",
+                "enabled": True, "forced_down": False, "failed_builds": 0, "capabilities": offers or {}}
+               for name, offers in args["hosts"].items() if name not in known]
+        if new: db.execute(insert(Host), new)
+        changed = [{"name": name, "capabilities": offers} for name, offers in args["hosts"].items() if offers and name in known]
+        if changed: db.execute(update(Host), changed)
     fresh = {name: offers for name, offers in args["hosts"].items() if offers}
     if fresh: offer(application, fresh)
 

@@ -25,6 +25,18 @@ MOST_NAMED = 500
 """Hosts that a query names one by one; a process that simulates more looks through all tasks of hosts."""
 
 
+def agent_of(application: Application, host: str) -> str:
+    """The host by whose name the bus reaches the agent; another one's only where one process simulates many."""
+    name: str = application.state.get("agents", {}).get(host, host)
+    return name
+
+
+def cast(application: Application, host: str, task_id: str) -> None:
+    """Tells the host's agent that a task waits for it: a hint."""
+    target = f"{application.service.name}.host.{agent_of(application, host)}"
+    if application.bus: application.bus.cast(target, "run", {"host": host, "task_id": task_id})
+
+
 @dataclass
 class Door:
     """One service's door. `describe(application, db, task)` gives what the agent must know to act; `keep(db, task, spans)` stores spans."""
@@ -46,6 +58,8 @@ class Door:
 
     def queued(self, application: Application, args: dict[str, Any], message: Message) -> dict[str, Any]:
         """{hosts} → {tasks: [(host, task id)]}: what waits for these hosts; the answer to a lost cast."""
+        first, *others = args["hosts"]
+        if others: application.state.setdefault("agents", {}).update(dict.fromkeys(others, first))
         queues = {f"host:{host}": host for host in args["hosts"]}
         ours = self.table.queue.in_(list(queues)) if len(queues) <= MOST_NAMED else self.table.queue.like("host:%")
         free = [self.table.progress.in_(("ready", "debt")), self.table.lease_until < clock.now(), ours]

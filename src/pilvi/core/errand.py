@@ -58,7 +58,8 @@ Act = Callable[[Errand], dict[str, Any] | None]
 
 @dataclass
 class Runner:
-    """Works on one service's tasks for the hosts this process stands for (one; many when they are simulated)."""
+    """Works on one service's tasks for the hosts this process stands for (one; many when they are simulated: then all are addressed by the
+    name of the first)."""
     bus: Bus
     service: str
     hosts: list[str]
@@ -80,7 +81,7 @@ class Runner:
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix=f"{self.service}-errand")
         self.instance = f"{os.getpid()}.{new_id()[:8]}"
         self.worker = f"{self.hosts[0]}/{self.instance}"
-        for host in self.hosts: self.bus.serve(f"{self.service}.host.{host}", {"run": self._cast}, threads=2)
+        self.bus.serve(f"{self.service}.host.{self.hosts[0]}", {"run": self._cast}, threads=2)
         self.bus.on_connect(self._poke.set)
         threading.Thread(target=self._poll, name=f"{self.service}-poll", daemon=True).start()
 

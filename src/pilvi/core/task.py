@@ -22,7 +22,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from pilvi.core import clock
 from pilvi.core.crypto import new_id
 from pilvi.core.db.types import Instant, Json
-from pilvi.core.errors import Conflict, Failure
+from pilvi.core.errors import Conflict, Failure, Unavailable
 
 if TYPE_CHECKING:
     from pilvi.core.http.app import Application
@@ -32,6 +32,8 @@ CONTROL = "control"
 LEASE_SECONDS = 60.0
 POLL_SECONDS = 1.0
 UNDO_AGAIN_SECONDS = 5.0
+AWAY_AGAIN_SECONDS, AWAY_SECONDS = 1.0, 60.0
+"""How soon a step is done again that needs a service that is away, and for how long, before it has failed."""
 MOVED = object()
 
 
@@ -90,6 +92,8 @@ class Flow:
     again: Callable[[Any], bool] | None = None
     failing: Callable[[Session, Any], None] | None = None
     """Runs when the flow turns round."""
+    patient: bool = False
+    """A step in control that needs a service that is away waits for it for ever."""
 
     def undos(self) -> list[tuple[bool, str, Callable[[Application, Any], None] | None, int]]:
         """The way back, flat: (on the host?, name, control function, step it belongs to), last step first."""
@@ -159,7 +163,7 @@ def held(db: Session, table: Any, task_id: str, attempt: int) -> Any:
 
 def advance(db: Session, flow: Flow, task: Any, facts: dict[str, Any] | None = None) -> None:
     """The current act is done: on to the next, or the end. In the caller's transaction, with a task from `held`."""
-    if facts: task.facts = {**task.facts, **facts}
+    task.facts = {name: fact for name, fact in {**task.facts, **(facts or {})}.items() if name != "away_since"}
     task.step += 1
     while task.forward and task.step < len(flow.steps) and _passed_over(flow.steps[task.step], task): task.step += 1
     _settle(db, flow, task)
@@ -182,6 +186,15 @@ def turn(db: Session, flow: Flow, task: Any, error: str) -> None:
     task.step = next((i for i, act in enumerate(flow.undos()) if act[3] <= failed_at), len(flow.undos()))
     if flow.failing: flow.failing(db, task)
     _settle(db, flow, task)
+
+
+def postpone(db: Session, flow: Flow, task: Any, error: str) -> None:
+    """The current step needs a service that is away: it is done again soon, or has failed if that lasts. In the caller's transaction."""
+    now = clock.now()
+    since = task.facts.get("away_since") or now
+    if not task.forward or (not flow.patient and now - since > AWAY_SECONDS): return turn(db, flow, task, error)
+    task.facts = {**task.facts, "away_since": since}
+    task.claimed_by, task.lease_until, task.updated_at = None, now + AWAY_AGAIN_SECONDS, now
 
 
 def _settle(db: Session, flow: Flow, task: Any) -> None:
@@ -281,6 +294,9 @@ class Worker:
             outcome = self._run(flow, task)
         except Superseded:
             return None
+        except Unavailable as away:
+            reason = away.message
+            return self._commit(flow, task, lambda db, current: postpone(db, flow, current, reason))
         except Exception as failure:
             if not isinstance(failure, Failure): LOG.exception("task step failed", flow=task.flow, subject=task.subject_id, step=task.step)
             error = _sentence(failure)
@@ -313,7 +329,7 @@ class Worker:
             self.hand_over(current.queue, current)
             return None
         if current.claimed_by is None:
-            self.wake()
+            if current.lease_until <= clock.now(): self.wake()
             return None
         return current if (current.forward, current.step) != before else None
 

@@ -8,7 +8,6 @@ import threading
 import time
 
 import structlog
-from sqlalchemy import Connection, event
 
 from pilvi.core import clock, reconcile
 from pilvi.core.http.app import Application
@@ -19,8 +18,8 @@ from pilvi.network.drivers.interface import Backend, NetworkFailure
 from pilvi.network.port import states
 
 LOG = structlog.get_logger()
-SETTLE_SECONDS = 0.03
-"""A burst of commits is answered once."""
+SETTLE_SECONDS, MOST_SETTLE_SECONDS = 0.03, 0.5
+"""A burst of commits is answered once. A large topology takes longer than this: then half of the time is left to others."""
 RETRY_SECONDS = 3.0
 SHOWN = 5
 """How many of a repair's lines the log has."""
@@ -35,7 +34,9 @@ class Reconciler:
         self.config = config_of(application)
         self.problem: str | None = "The network backend has not been started yet."
         """What is wrong, as a sentence; None when well."""
-        self._changes, self._applied, self._applied_at = 1, 0, 0.0
+        self._changes, self._applied, self._applied_at, self._took = 1, 0, 0.0, 0.0
+        self._ports = topology.Ports()
+        self._writing = threading.local()
         self._seen: dict[str, bool] = {}
         self._lock = threading.Lock()
         self._rows = Repeat("network: rows to backend", self.config.resync_seconds, self.turn)
@@ -43,31 +44,32 @@ class Reconciler:
 
     def start(self) -> None:
         """Listens to commits and begins."""
-        event.listen(self.database.engine, "commit", self._committed)
+        self.database.written.append(self._committed)
         self._statuses.start()
         self._rows.start()
 
     def stop(self) -> None:
         """Ends the loops and lets go of the backend; its daemons run on (run/ ends them when the cloud goes down)."""
-        event.remove(self.database.engine, "commit", self._committed)
+        self.database.written.remove(self._committed)
         self._rows.stop()
         self._statuses.stop()
         self.backend.close()
 
-    def _committed(self, connection: Connection) -> None:
-        if not connection.get_execution_options().get("pilvi_write"): return
+    def _committed(self) -> None:
+        """Statuses that this loop itself has written change no topology."""
+        if getattr(self._writing, "statuses", False): return
         self._changes += 1
         self._rows.poke()
 
     def turn(self) -> None:
         """Applies the topology if something changed since, or if the last time is long ago."""
-        time.sleep(SETTLE_SECONDS)
+        time.sleep(min(max(SETTLE_SECONDS, self._took), MOST_SETTLE_SECONDS))
         changes, now = self._changes, clock.monotonic()
         periodic = changes == self._applied
         if periodic and now - self._applied_at < self.config.resync_seconds / 2: return
         try:
             self._keep_started()
-            with self.database.read() as db: wanted = topology.build(db, self.config.dns_servers)
+            with self.database.read() as db: wanted = topology.build(db, self.config.dns_servers, self._ports)
             lines = self.backend.apply(wanted)
             if periodic: self._compare_statuses()
         except NetworkFailure as failure:
@@ -77,6 +79,7 @@ class Reconciler:
             return
         self._rows.seconds = self.config.resync_seconds
         self._applied, self._applied_at, self.problem = changes, now, self.backend.health()
+        self._took = clock.monotonic() - now
         if lines and periodic: reconcile.repaired("network", "backend", lines=len(lines), first=lines[:SHOWN])
 
     def _keep_started(self) -> None:
@@ -86,8 +89,7 @@ class Reconciler:
     def _compare_statuses(self) -> None:
         """What an event should have told and did not."""
         seen = self.backend.up()
-        with self.database.write() as db: changed = states.observe(db, seen)
-        for id in changed: reconcile.repaired("network", "port status", port=id)
+        for id in self._observe(seen): reconcile.repaired("network", "port status", port=id)
 
     def saw(self, port_id: str, up: bool) -> None:
         """The backend reports a port; quick, from any thread."""
@@ -99,7 +101,14 @@ class Reconciler:
         with self._lock: seen, self._seen = self._seen, {}
         if not seen: return
         try:
-            with self.database.write() as db: states.observe(db, seen)
+            self._observe(seen)
         except Exception:
             with self._lock: self._seen = seen | self._seen  # what came meanwhile is newer
             raise
+
+    def _observe(self, seen: dict[str, bool]) -> list[str]:
+        self._writing.statuses = True
+        try:
+            with self.database.write() as db: return states.observe(db, seen)
+        finally:
+            self._writing.statuses = False

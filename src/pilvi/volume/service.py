@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import delete
 
 from pilvi.core import clock
+from pilvi.core.conductor import cast
 from pilvi.core.context import Call
 from pilvi.core.dialect import CINDER
 from pilvi.core.http.app import Application, Request, Response
@@ -58,8 +59,7 @@ def list_extensions(call: Call) -> dict[str, Any]:
 def start(application: Application) -> None:
     """Makes the default type and starts the task workers; the conductor listens on the bus by the manifest."""
     def hand_over(queue: str, work: Any) -> None:
-        name = queue.removeprefix("host:")
-        if application.bus: application.bus.cast(f"volume.host.{name}", "run", {"host": name, "task_id": work.id})
+        cast(application, queue.removeprefix("host:"), work.id)
 
     volume_type.ensure_default(application.database)
     application.state |= {"worker": Worker(application, VolumeTask, FLOWS, hand_over=hand_over),

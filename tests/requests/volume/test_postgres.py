@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.postgres import new_database
+from tests.postgres_server import new_database
 
 from pilvi.core.crypto import new_hex_id
 from pilvi.volume.config import Config

@@ -24,6 +24,7 @@ from pilvi.core.reconcile import Repeat, repaired
 LOG = structlog.get_logger()
 ALIVE_SECONDS = 10.0
 RECONCILE_SECONDS = 30.0
+HOSTS_AT_ONCE = 1000
 CALL_SECONDS = 30.0
 ACTS: dict[str, Callable[[Node, Errand], dict[str, Any] | None]] = {
     "fetch_image": boot.fetch_image, "bind_ports": boot.bind_ports, "connect_volumes": boot.connect_volumes,
@@ -56,9 +57,8 @@ class ComputeAgent:
 
     def start(self) -> None:
         """Serves the hosts from now on."""
-        for host, driver in self.node.drivers.items():
-            self.bus.serve(f"compute.agent.{host}", {"console_log": self._console_log}, threads=2)
-            driver.watch(self._observed)
+        self.bus.serve(f"compute.agent.{next(iter(self.node.drivers))}", {"console_log": self._console_log}, threads=2)
+        for driver in self.node.drivers.values(): driver.watch(self._observed)
         if not self.node.simulated: self.consoles.start()
         self.say_alive()
         self.runner.start()
@@ -83,14 +83,20 @@ class ComputeAgent:
                     if power in ("running", "paused"): pool.submit(off, driver, id)
 
     def say_alive(self) -> None:
-        """Tells the conductor that the hosts are well, and once what they offer."""
-        hosts = {name: None if name in self.reported else inventory.report(driver.capabilities())
-            for name, driver in self.node.drivers.items()}
+        """Tells the conductor that the hosts are well, and once what they offer; thousands of hosts in several messages."""
+        fresh = [name for name in self.node.drivers if name not in self.reported]
+        for first in range(0, len(fresh), HOSTS_AT_ONCE):
+            hosts = {name: inventory.report(self.node.drivers[name].capabilities()) for name in fresh[first:first + HOSTS_AT_ONCE]}
+            if self._alive(hosts): self.reported |= set(hosts)
+        if not fresh: self._alive(dict.fromkeys(self.node.drivers))
+
+    def _alive(self, hosts: dict[str, Any]) -> bool:
         try:
             self.bus.call("compute.conductor", "alive", {"hosts": hosts, "worker": self.runner.worker, "zone": self.zone},
                 deadline_seconds=CALL_SECONDS)
         except Failure as failure: LOG.info("control is away", reason=failure.message)
-        else: self.reported |= set(hosts)
+        else: return True
+        return False
 
     def reconcile(self) -> None:
         """Compares machines with records and repairs. Never touches a server that something is being done to."""

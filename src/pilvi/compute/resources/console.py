@@ -23,6 +23,7 @@ from pilvi.compute.resources.server import RESOURCE as SERVERS
 from pilvi.compute.server.states import ACTIVE, PAUSED
 from pilvi.core import clock
 from pilvi.core.bus.interface import RemoteFailure
+from pilvi.core.conductor import agent_of
 from pilvi.core.context import Call
 from pilvi.core.db.types import Instant
 from pilvi.core.errors import Invalid, NotServed, Unavailable
@@ -101,7 +102,7 @@ def output(call: Call, id: str, asked: dict[str, Any]) -> dict[str, Any]:
     if not server.host: raise errors.ConsoleUnavailable(id=id, reason="it is on no host yet")
     lines = asked.get("length")
     try:
-        answer = call.application.bus.call(f"compute.agent.{server.host}", "console_log", {
+        answer = call.application.bus.call(f"compute.agent.{agent_of(call.application, server.host)}", "console_log", {
             "server_id": id, "lines": int(lines) if lines not in (None, "", -1, "-1") else None}, deadline_seconds=CALL_SECONDS)
     except (RemoteFailure, Unavailable) as failure: raise errors.ConsoleUnavailable(id=id, reason=failure.message) from None
     return {"output": answer["text"]}

@@ -24,7 +24,7 @@ from pilvi.compute.scheduler.select import explain
 from pilvi.compute.scheduler.select import select as choose
 from pilvi.compute.scheduler.types import Host, Request
 from pilvi.compute.server.boot import BOOT
-from pilvi.core import clock, task, trace
+from pilvi.core import clock, conductor, task, trace
 from pilvi.core.bus.interface import Message
 from pilvi.core.context import Call
 from pilvi.core.errors import Conflict
@@ -62,8 +62,7 @@ def select_host(application: Application, args: dict[str, Any], message: Message
 
 def hand_over(application: Application, host: str, task_id: str) -> None:
     """The cast: a hint to the host that a task waits for it."""
-    assert application.bus is not None
-    application.bus.cast(f"compute.host.{host}", "run", {"host": host, "task_id": task_id})
+    conductor.cast(application, host, task_id)
 
 
 def offer(application: Application, hosts: dict[str, dict[str, Any]]) -> None:

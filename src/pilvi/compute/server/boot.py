@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import structlog
 from sqlalchemy.orm import Session
 
 from pilvi.compute.resources.attachment import BlockDevice, devices_of
@@ -15,13 +16,14 @@ from pilvi.compute.server import ended
 from pilvi.core import trace
 from pilvi.core.bus.interface import RemoteFailure
 from pilvi.core.context import Call
-from pilvi.core.errors import Failure
+from pilvi.core.errors import Failure, Unavailable
 from pilvi.core.http.app import Application
 from pilvi.core.task import MOVED, AgentStep, Flow, Step, Superseded
 from pilvi.network import client as network
 from pilvi.placement import client as placement
 from pilvi.volume import client as volume
 
+LOG = structlog.get_logger()
 CALL_SECONDS = 60.0
 STORY = {"arrive": "boot.03", "validate": "boot.04", "validated": "boot.05", "caller": "compute API"}
 AGENT_STORY = {"take": "boot.13", "ask": "boot.14", "taken": "boot.15", "query": "boot.16", "found": "boot.17", "answer": "boot.18",
@@ -39,6 +41,7 @@ def choose_host(application: Application, task: Any) -> Any:
             story.take(answer.get("spans"))
     except RemoteFailure as failure:
         if failure.kind == "Superseded": raise Superseded() from None
+        if failure.kind == "Unavailable": raise Unavailable(failure.message) from None
         raise
     finally:
         with application.database.write() as db: keep_spans(db, task.subject_id, task.attempt, story.spans)
@@ -76,8 +79,9 @@ def drop_volumes(application: Application, task: Any) -> None:
 def _delete_volume(call: Call, device: BlockDevice) -> None:
     assert device.volume_id is not None
     try: volume.delete(call, device.volume_id)
-    except Failure as failure:
-        if failure.status != 404: raise
+    except Unavailable: raise
+    except Failure as failure:  # a volume with snapshots stays, as with Nova; the server's end does not depend on it
+        LOG.info("volume was not deleted with its server", volume=device.volume_id, reason=failure.message)
 
 
 def turned(db: Session, task: Any) -> None:

@@ -6,7 +6,7 @@ lock errors with 8 writers, none with IMMEDIATE). Keep transactions short; never
 """
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -29,6 +29,8 @@ class Database:
         self.sqlite = url.startswith("sqlite")
         options: dict[str, Any] = {} if self.sqlite else {"pool_size": 8, "max_overflow": 8, "pool_pre_ping": True}
         self.engine = create_engine(url, **options)
+        self.written: list[Callable[[], None]] = []
+        """Called, quickly, after each transaction that wrote, by its thread. (The engine's own event comes before the commit.)"""
         self._writer = self.engine.execution_options(pilvi_write=True)
         if self.sqlite: _prepare_sqlite(self.engine)
 
@@ -44,6 +46,7 @@ class Database:
             yield session
             session.flush()
             session.commit()
+        for tell in list(self.written): tell()
 
     @contextmanager
     def _session(self, engine: Engine) -> Iterator[Session]:

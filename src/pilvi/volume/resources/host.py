@@ -50,8 +50,8 @@ def report(application: Application, args: dict[str, Any], message: Message) -> 
         old = set(db.execute(select(VolumeHost.host)).scalars())
         new = [name for name in args["hosts"] if name not in old]
         insert_many(db, VolumeHost, [{"host": name, "id": new_id(), "disabled": False} | values for name in new])
-        seen = [{"host": name} | values for name in args["hosts"] if name in old]
-        if seen: db.execute(update(VolumeHost), seen)
+        seen = [name for name in args["hosts"] if name in old]
+        if seen: db.execute(update(VolumeHost).where(VolumeHost.host.in_(seen)).values(values))
 
 
 def known(db: Session, silence_seconds: float) -> list[Host]:
