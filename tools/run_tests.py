@@ -29,15 +29,16 @@ CHECKS: dict[str, list[str]] = {
 SUITES: dict[str, list[str]] = {
     "everyday": [*PARALLEL, "-m", "not real and not slow"],
     "slow": [*PARALLEL, "-m", "slow and not real"],
-    "real": ["-m", "real"],
+    "real": ["-m", "real and not debian"],
     "contract": [*PARALLEL, "tests/contract"],
     "guest": ["tests/image/guest"],
     "crash": ["tests/crash"],
+    "debian": ["tests/outside/test_debian.py"],
     "fuzz": ["tests/fuzz"],
-    "postgres": ["tests/postgres"],
-    "outside": ["tests/outside"],
+    "postgres": [*PARALLEL, "-k", "postgres", "tests/core", "tests/fuzz"],
+    "outside": ["-m", "not debian", "tests/outside"],
 }
-"""{name: pytest's arguments}. A named suite runs all that it holds, the real and slow ones too."""
+"""{name: pytest's arguments}. A named suite runs all that it holds, the real and slow ones too; `debian` is in no other."""
 
 
 def run(name: str, command: list[str], empty_is_fine: bool = False) -> str | None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -27,8 +28,10 @@ from pilvi.network.drivers.interface import (
 
 KINDS = [pytest.param(name, marks=pytest.mark.real if name == "ovn" else ()) for name in sorted(BACKENDS)]
 WAIT_SECONDS = 60
-# Addresses on the host are this process's own, so that several runs can share a machine (198.18.0.0/15 is for tests, RFC 2544).
-CIDR, GATEWAY, ROUTER, FLOATING = (f"198.19.{os.getpid() % 250}.{end}" for end in ("0/24", "1", "10", "50"))
+# Addresses on the host are this run's own, so that several runs can share a machine (198.18.0.0/15 is for tests, RFC 2544); all workers of
+# one run must collect the same tests, and addresses are part of their names.
+HERE = zlib.crc32(os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid())).encode()) % 250
+CIDR, GATEWAY, ROUTER, FLOATING = (f"198.19.{HERE}.{end}" for end in ("0/24", "1", "10", "50"))
 
 
 def port(name: str, network: str, number: int, ip: str, **more: object) -> Port:

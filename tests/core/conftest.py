@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 from tests.core.shop import SHOPS, Shop, Thing, open_shop
-from tests.postgres import new_database
+from tests.postgres_server import new_database
 
 from pilvi.core.db.migrate import migrate
 from pilvi.core.db.session import Database

@@ -52,7 +52,7 @@ class Show:
         self.database = Database(f"sqlite:///{folder}/db.sqlite")
         Base.metadata.create_all(self.database.engine)
         self.bus, self.log = MemoryBus(), list[str]()
-        self.application: Any = SimpleNamespace(database=self.database, service=SimpleNamespace(name="toy"), bus=self.bus, state={})
+        self.application: Any = SimpleNamespace(database=self.database, service=SimpleNamespace(name="toy"), state={})
         flow = Flow("make", [Step(self.place, undo=self.unplace), AgentStep("dig", undo_on_host="fill"),
                              AgentStep("build", undo_on_host="raze")], ended)
         self.worker = Worker(self.application, Job, {"make": flow}, threads=1, hand_over=self.cast)

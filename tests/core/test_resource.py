@@ -51,7 +51,8 @@ def test_a_reader_reads_only(family: Shop) -> None:
 
 def test_only_an_administrator_makes_things_for_others(family: Shop) -> None:
     body = {"thing": {"name": "a", "project_id": "two"}}
-    assert family.ask("POST", "/v2/things", body).status == 403
+    refusal = 400 if family.application.service.dialect.name == "neutron" else 403  # as Tempest expects of Neutron
+    assert family.ask("POST", "/v2/things", body).status == refusal
     assert family.ask("POST", "/v2/things", body, token="admin@one").body["thing"]["project_id"] == "two"
     assert family.ask("POST", "/v2/things", {"thing": {"name": "a"}}, token="admin@").status == 400
 

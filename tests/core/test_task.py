@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlalchemy.orm import DeclarativeBase
-from tests.postgres import new_database
+from tests.postgres_server import new_database
 
 from pilvi.core import clock, task
 from pilvi.core.db.session import Database
-from pilvi.core.errors import Conflict
+from pilvi.core.errors import Conflict, Unavailable
 from pilvi.core.task import CONTROL, MOVED, AgentStep, Flow, Step, Superseded, TaskColumns, Worker
 
 HOST = "host:h"
@@ -226,8 +226,37 @@ def test_a_step_for_a_host_is_passed_over_without_one(database: Database) -> Non
     assert ended == [False]
 
 
+def test_a_new_process_frees_what_its_own_node_held_and_nothing_of_other_nodes(database: Database) -> None:
+    flow = Flow("still", [AgentStep("wait")], lambda db, job, failed: None)
+    with database.write() as db:
+        db.query(Job).delete()
+        for claimed_by in ("one/7/1", "two/7/1"):
+            task.add(db, Job, flow, claimed_by, {"host": "h"}).claimed_by = claimed_by
+        for job in db.query(Job): job.lease_until = clock.now() + task.LEASE_SECONDS
+    worker = _worker(database, flow)
+    worker.name = "one/8"
+    worker.start()
+    worker.stop()
+    with database.read() as db: free = [job.subject_id for job in db.query(Job) if job.lease_until < clock.now()]
+    assert free == ["one/7/1"]
+
+
+def test_what_could_not_be_committed_is_tried_again_before_its_lease_ends(database: Database) -> None:
+    tries, ended = list[bool](), list[bool]()
+
+    def away_at_first(db: Any, job: Any, failed: bool) -> None:
+        tries.append(failed)
+        if len(tries) == 1: raise Unavailable(reason="the database is away")
+        ended.append(failed)
+
+    began = time.monotonic()
+    flow = Flow("unlucky", [Step(lambda application, job: None)], away_at_first)
+    _work(database, flow, ended)
+    assert tries == [False, False] and time.monotonic() - began < task.LEASE_SECONDS / 2
+
+
 def _worker(database: Database, flow: Flow) -> Worker:
-    application: Any = SimpleNamespace(database=database, service=SimpleNamespace(name="toy"))
+    application: Any = SimpleNamespace(database=database, service=SimpleNamespace(name="toy"), state={})
     return Worker(application, Job, {flow.name: flow}, threads=2)
 
 

@@ -70,3 +70,12 @@ def test_the_whole_pool_is_looked_at_only_when_the_next_addresses_are_taken() ->
 
 def test_macs_are_unicast_and_of_one_range() -> None:
     assert all(addressing.random_mac().startswith("fa:16:3e:") for _ in range(10))
+
+
+@given(some.lists(some.integers(0, 255), unique=True), some.integers(24, 30))
+def test_a_free_block_overlaps_nothing_and_is_missed_only_when_all_are_taken(used: list[int], length: int) -> None:
+    taken = [f"10.0.0.{number}/32" for number in used]
+    found = addressing.free_block(["10.0.0.0/24"], taken, length)
+    blocks = [f"10.0.0.{at}/{length}" for at in range(0, 256, 2 ** (32 - length))]
+    free = [block for block in blocks if not any(addressing.overlap(block, one) for one in taken)]
+    assert found == (free[0] if free else None)

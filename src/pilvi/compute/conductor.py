@@ -74,14 +74,15 @@ def alive(application: Application, args: dict[str, Any], message: Message) -> N
 
 
 def desired(application: Application, args: dict[str, Any], message: Message) -> dict[str, Any]:
-    """{hosts} → {servers: {id: {host, state, busy}}}: what should be on these hosts, tombstones of the last day included."""
+    """{hosts} → {servers: {id: {host, state, busy}}}: what should be on these hosts, tombstones included. Who is held is busy for ever."""
     with application.database.read() as db:
-        rows = db.execute(select(Server.id, Server.host, Server.state, Server.busy, Server.deleted_at).where(
+        rows = db.execute(select(Server.id, Server.host, Server.state, Server.busy, Server.held).where(
             Server.host.in_(args["hosts"]), Server.deleted_at.is_(None))).all()
         asked = args.get("also") or []
         gone = db.execute(select(Server.id).where(Server.id.in_(asked), Server.deleted_at.is_not(None))).scalars().all()
         working = set(db.scalars(select(Task.subject_id).where(Task.progress.in_(("ready", "debt")))))
-    servers = {r.id: {"host": r.host, "state": r.state, "busy": r.busy or ("task" if r.id in working else None)} for r in rows}
+    servers = {r.id: {
+        "host": r.host, "state": r.state, "busy": r.busy or ("task" if r.id in working else "held" if r.held else None)} for r in rows}
     return {"servers": servers | {id: {"host": "", "state": DELETED, "busy": "task" if id in working else None} for id in gone}}
 
 
@@ -89,13 +90,19 @@ def observed(application: Application, args: dict[str, Any], message: Message) -
     """{server_id, power}: a machine stopped, crashed or resumed by itself; the record follows, if nothing is being done to the server."""
     end = {"stopped": STOPPED, "crashed": STOPPED, "running": ACTIVE, "paused": PAUSED}[args["power"]]
     with application.database.write() as db:
+        if _held(db, args["server_id"]): return
         if SERVER.adopt(db, Server, args["server_id"], {ACTIVE, STOPPED, PAUSED} - {end}, end):
             repaired("compute", "adopt", server=args["server_id"], power=args["power"])
+
+
+def _held(db: Session, id: str) -> bool:
+    return bool(db.scalar(select(Server.held).where(Server.id == id)))
 
 
 def lost(application: Application, args: dict[str, Any], message: Message) -> None:
     """{server_id, reason}: the machine of a server can't be found or started on its host."""
     with application.database.write() as db:
+        if _held(db, args["server_id"]): return
         fault = {"code": 500, "created": clock.now(), "message": args["reason"], "details": args["reason"]}
         if SERVER.adopt(db, Server, args["server_id"], {ACTIVE, STOPPED, PAUSED}, ERROR):
             db.execute(update(Server).where(Server.id == args["server_id"]).values(fault=fault))

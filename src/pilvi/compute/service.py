@@ -8,6 +8,7 @@ from pilvi.compute.config import Config
 from pilvi.compute.resources import (
     console,
     flavor,
+    hold,
     host,
     interface,
     keypair,
@@ -15,6 +16,7 @@ from pilvi.compute.resources import (
     server,
     server_action,
     server_create,
+    server_group,
     server_label,
     task,
     volume_attachment,
@@ -23,6 +25,7 @@ from pilvi.compute.resources.attachment import BlockDevice
 from pilvi.compute.resources.flavor import FlavorAccess
 from pilvi.compute.scheduler import worker as scheduler
 from pilvi.compute.server.flows import FLOWS
+from pilvi.compute.server.orphans import give_back
 from pilvi.compute.server.overdue import settle_overdue
 from pilvi.core.context import Call
 from pilvi.core.dialect import NOVA
@@ -77,15 +80,16 @@ def stop(application: Application) -> None:
 SERVICE = Service(
     name="compute", types=("compute",), path="/v2.1", dialect=NOVA, versions=versions, microversions=VERSIONS, config=Config,
     optional_project="/v2.1", start=start, stop=stop,
-    resources=[server.RESOURCE, flavor.RESOURCE, keypair.RESOURCE],
+    resources=[server.RESOURCE, flavor.RESOURCE, keypair.RESOURCE, server_group.RESOURCE],
     tables=[FlavorAccess, BlockDevice, task.Task, task.SpanRow, task.Action, host.Host, console.ConsoleTicket, quota_set.QuotaLimit],
     flows=list(FLOWS.values()),
     handlers={"compute.scheduler": {"select_host": scheduler.select_host}, "compute.conductor": HANDLERS},
-    loops=[Loop("settle overdue tasks", 5, settle_overdue)],
-    rules={**flavor.RULES, **host.RULES, **task.RULES, **console.RULES, **volume_attachment.RULES, **interface.RULES, **quota_set.RULES,
+    loops=[Loop("settle overdue tasks", 5, settle_overdue), Loop("give back orphans", 60, give_back)],
+    rules={**flavor.RULES, **hold.RULES, **host.RULES, **task.RULES, **console.RULES, **volume_attachment.RULES,
+           **interface.RULES, **quota_set.RULES,
            "os_compute_api:extensions": task.RULES["os_compute_api:os-instance-actions:list"]},
     routes=[
         Route("/v2.1", "GET", show_version, ANYONE), Route("/v2.1/extensions", "GET", list_extensions, "os_compute_api:extensions"),
         *server_create.ROUTES, *server.ROUTES, *server_action.ROUTES, *server_label.ROUTES, *volume_attachment.ROUTES, *interface.ROUTES,
-        *task.ROUTES, *console.ROUTES, *host.ROUTES, *flavor.ROUTES, *quota_set.ROUTES,
+        *task.ROUTES, *console.ROUTES, *hold.ROUTES, *host.ROUTES, *flavor.ROUTES, *quota_set.ROUTES,
     ])

@@ -71,12 +71,16 @@ def _glance_error(failure: Failure, status: int, request_id: str) -> Body:
     return {"code": status, "title": reason_phrase(status), "message": failure.message}
 
 
+def _as_jsonschema(problem: str, keyword: str | None, schema: list[str], **others: Any) -> str:
+    """A violation in the words of Python's jsonschema, which placement's clients look for."""
+    if keyword is None: return f"Malformed JSON: {problem}"
+    problem = problem.replace('"', "'").replace("has less than 1 property", "does not have enough properties")
+    if keyword == "additionalProperties": problem += " (it does not match any of the regexes, if there are any)"
+    return f"JSON does not validate: {problem}\n\nFailed validating '{keyword}' in schema{''.join(f'[{step!r}]' for step in schema)}"
+
+
 def _placement_error(failure: Failure, status: int, request_id: str) -> Body:
-    detail = failure.message
-    if "problem" in failure.facts:  # its clients look for the words of Python's jsonschema
-        keyword, problem = failure.facts["keyword"], failure.facts["problem"].replace('"', "'")
-        detail = f"Malformed JSON: {problem}"
-        if keyword: detail = f"JSON does not validate: {problem}\n\nFailed validating '{keyword}' in schema"
+    detail = _as_jsonschema(**failure.facts) if "problem" in failure.facts else failure.message
     return {"errors": [{"status": status, "title": reason_phrase(status), "detail": detail, "request_id": request_id,
                         "code": failure.code or "placement.undefined_code"} | failure.facts.get("extra", {})]}
 

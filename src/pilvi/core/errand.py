@@ -24,7 +24,8 @@ from pilvi.core.crypto import new_id
 from pilvi.core.errors import Failure, Unavailable
 
 LOG = structlog.get_logger()
-POLL_SECONDS = 5.0
+POLL_SECONDS, SOON_SECONDS = 5.0, 1.0
+"""How often the queue is asked; and how soon again after control was away, when casts may have been lost."""
 CALL_SECONDS = 30.0
 
 
@@ -71,6 +72,7 @@ class Runner:
     _pool: ThreadPoolExecutor | None = None
     _running: dict[str, str] = field(default_factory=dict)
     _stop: threading.Event = field(default_factory=threading.Event)
+    _poke: threading.Event = field(default_factory=threading.Event)
     _mutex: threading.Lock = field(default_factory=threading.Lock)
 
     def start(self) -> None:
@@ -80,11 +82,13 @@ class Runner:
         self.instance = f"{os.getpid()}.{new_id()[:8]}"
         self.worker = f"{self.hosts[0]}/{self.instance}"
         self.bus.serve(f"{self.service}.host.{self.hosts[0]}", {"run": self._cast}, threads=2)
+        self.bus.on_connect(self._poke.set)
         threading.Thread(target=self._poll, name=f"{self.service}-poll", daemon=True).start()
 
     def stop(self) -> None:
         """Takes nothing more and lets running acts end."""
         self._stop.set()
+        self._poke.set()
         if self._pool: self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _cast(self, args: dict[str, Any], message: Message) -> None:
@@ -95,19 +99,30 @@ class Runner:
 
     def _poll(self) -> None:
         greeted = False
-        while not self._stop.wait(0.2 if not greeted else POLL_SECONDS):
+        while not self._stop.is_set():
+            self._poke.clear()
+            pause = POLL_SECONDS
             try:
-                if not greeted:
-                    self.bus.call(f"{self.service}.conductor", "hello", {"host": self.hosts[0], "worker": self.worker},
-                                  deadline_seconds=CALL_SECONDS)
-                    greeted = True
-                if self._running:
-                    self.bus.call(f"{self.service}.conductor", "renew", {"worker": self.worker, "task_ids": list(self._running)},
-                                  deadline_seconds=CALL_SECONDS)
-                found = self.bus.call(f"{self.service}.conductor", "queued", {"hosts": self.hosts}, deadline_seconds=CALL_SECONDS)
-                for host, task_id in found["tasks"]: self._submit(host, task_id, "poll")
+                if not greeted: self._greet()
+                greeted = True
+                self._look()
             except Failure as failure:
                 LOG.info("control is away", service=self.service, reason=failure.message)
+                pause = SOON_SECONDS
+            self._poke.wait(pause)
+
+    def _greet(self) -> None:
+        """A new process: what an earlier one of this host had claimed is free again."""
+        for host in self.hosts[:1]:
+            self.bus.call(f"{self.service}.conductor", "hello", {"host": host, "worker": self.worker}, deadline_seconds=CALL_SECONDS)
+
+    def _look(self) -> None:
+        """Keeps the leases of what runs here, and takes what waits for these hosts."""
+        with self._mutex: running = list(self._running)
+        if running:
+            self.bus.call(f"{self.service}.conductor", "renew", {"worker": self.worker, "task_ids": running}, deadline_seconds=CALL_SECONDS)
+        found = self.bus.call(f"{self.service}.conductor", "queued", {"hosts": self.hosts}, deadline_seconds=CALL_SECONDS)
+        for host, task_id in found["tasks"]: self._submit(host, task_id, "poll")
 
     def _guarded(self, host: str, task_id: str | None, transport: str) -> None:
         with self._mutex:

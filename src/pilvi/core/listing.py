@@ -169,9 +169,8 @@ def links(call: Call, resource: Resource, page: Page, found: list[Any], more: bo
     if family == "links_list":
         given: list[dict[str, str]] = []
         asked = any(k == "limit" for k, _ in call.request.query) or resource.dialect.page_limit is not None
-        if more and asked: given.append({"rel": "next", "href": _next(call, page, found, resource, here)})
-        if resource.dialect.name == "neutron" and page.marker is not None and found and asked:
-            given.append({"rel": "previous", "href": _next(call, page, found[:1], resource, here, page_reverse="True")})
+        if resource.dialect.name == "neutron" and asked and page.limit: given = _both_ways(call, page, found, resource, here)
+        elif more and asked: given.append({"rel": "next", "href": _next(call, page, found, resource, here)})
         return {f"{resource.plural}_links": given} if given else {}
     if family == "next":
         first = call.request.path + (f"?{_without_marker(call)}" if _without_marker(call) else "")
@@ -179,6 +178,16 @@ def links(call: Call, resource: Resource, page: Page, found: list[Any], more: bo
         if more: extra["next"] = _next(call, page, found, resource, call.request.path)
         return extra
     return {}
+
+
+def _both_ways(call: Call, page: Page, found: list[Any], resource: Resource, here: str) -> list[dict[str, str]]:
+    """Neutron's links: a full page has both, any page the one that leads back; whether something follows it does not look."""
+    full = page.limit is not None and len(found) >= page.limit
+    given = []
+    if full or page.reverse: given.append({"rel": "next", "href": _next(call, page, found, resource, here)})
+    if full or not page.reverse:
+        given.append({"rel": "previous", "href": _next(call, page, found[:1], resource, here, page_reverse="True")})
+    return given
 
 
 def _without_marker(call: Call) -> str:
@@ -190,4 +199,5 @@ def _next(call: Call, page: Page, found: list[Any], resource: Resource, here: st
     assert call.request is not None
     kept = [(k, v) for k, v in call.request.query if k not in ("marker", "page_reverse")]
     if page.limit is not None and not any(k == "limit" for k, _ in kept): kept.append(("limit", str(page.limit)))
-    return f"{here}?{urlencode([*kept, ('marker', getattr(found[-1], resource.key)), *more.items()])}"
+    marker = [("marker", getattr(found[-1], resource.key))] if found else []
+    return f"{here}?{urlencode([*kept, *marker, *more.items()])}"

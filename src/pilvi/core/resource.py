@@ -2,7 +2,7 @@
 
 A `Resource` names a table class (its columns carry their wire rules), a path, a dialect and who may do what. Hooks are plain functions:
 
-    before(call, body)             what needs another service; outside any transaction
+    before(call, values)           what needs another service, or time; outside any transaction; an update's values have the `id`
     on_create(call, row, body)     check and fill in; in the request's transaction, as are the following
     on_update(call, row, changes)  check and change more than the fields say
     on_delete(call, row)           refuse, or take children along; return True if the row is not to be removed (a tombstone, a task)
@@ -278,7 +278,7 @@ def create(resource: Resource, call: Call) -> Any:
     """POST: one, or several in the families that know bulk."""
     assert call.application is not None
     several = resource.dialect.bulk and isinstance(call.body, dict) and isinstance(call.body.get(resource.plural), list)
-    inner = call.body[resource.plural] if several else [resource.open(call.body)]
+    inner = [_unwrapped(resource, one) for one in call.body[resource.plural]] if several else [resource.open(call.body)]
     resource.permit(call, "create")
     made = [resource.take(call, "create", one) for one in inner]
     for values in made: _own(resource, call, values)
@@ -295,12 +295,20 @@ def create(resource: Resource, call: Call) -> Any:
     return Answer(resource.status_of(call, "create"), {resource.plural: bodies} if several else resource.wrap(bodies[0]))
 
 
+def _unwrapped(resource: Resource, one: Any) -> Any:
+    """An item of a bulk request; neutron's clients may put each in an envelope of its own."""
+    return one[resource.name] if isinstance(one, dict) and set(one) == {resource.name} else one
+
+
 def _own(resource: Resource, call: Call, values: dict[str, Any]) -> None:
     """The new thing belongs to the caller's project; only an administrator or a service may name another."""
     if resource.owner is None or not hasattr(resource.table, resource.owner): return
     mine = call.user_id if resource.owner == "user_id" else call.project_id
     named = values.get(resource.owner) or mine
     if named != mine and not call.is_admin and "service" not in call.identity.roles:
+        if resource.dialect.name == "neutron":
+            raise Invalid("Specifying 'project_id' or 'tenant_id' other than the authenticated project in request requires admin "
+                          "privileges")
         raise Forbidden(action=f"create a {resource.name} for another {resource.owner.removesuffix('_id')}")
     if not named: raise Invalid(f"A {resource.name} needs a project: use a project-scoped token, or name {resource.owner}.")
     values[resource.owner] = named
@@ -325,12 +333,16 @@ def update(resource: Resource, call: Call, key: str) -> Any:
     assert call.application is not None
     inner = resource.open(call.body)
     changes = resource.take(call, "update", inner)
-    if resource.before: resource.before(call, {"id": key, **changes})
+    if resource.before:
+        changes["id"] = key
+        resource.before(call, changes)
+        del changes["id"]
     try:
         with call.application.database.write() as call.db:
             row = resource.find(call, key)
             resource.permit(call, "update", _target(resource, row), key=key)
             _check_fixed(resource, row, inner)
+            if "extra" in changes and hasattr(row, "extra"): changes["extra"] = (row.extra or {}) | changes["extra"]
             if resource.on_update: resource.on_update(call, row, changes)
             for column, value in changes.items():
                 if hasattr(row, column): setattr(row, column, value)

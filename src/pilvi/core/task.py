@@ -22,7 +22,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from pilvi.core import clock
 from pilvi.core.crypto import new_id
 from pilvi.core.db.types import Instant, Json
-from pilvi.core.errors import Conflict, Failure
+from pilvi.core.errors import Conflict, Failure, Unavailable
 
 if TYPE_CHECKING:
     from pilvi.core.http.app import Application
@@ -32,6 +32,8 @@ CONTROL = "control"
 LEASE_SECONDS = 60.0
 POLL_SECONDS = 1.0
 UNDO_AGAIN_SECONDS = 5.0
+AWAY_AGAIN_SECONDS, AWAY_SECONDS = 1.0, 60.0
+"""How soon a step is done again that needs a service that is away, and for how long, before it has failed."""
 MOVED = object()
 
 
@@ -83,13 +85,15 @@ class AgentStep:
 @dataclass(frozen=True)
 class Flow:
     """Work with several steps. `ended(db, task, failed)` runs in the transaction that ends it; `again(task)` says whether a failed and
-    undone flow starts over (it may change the task's facts)."""
+    undone flow starts over (it may change the task's facts); one whose undo became a debt never does: its failure has been told."""
     name: str
     steps: list[Step | AgentStep]
     ended: Callable[[Session, Any, bool], None]
     again: Callable[[Any], bool] | None = None
     failing: Callable[[Session, Any], None] | None = None
     """Runs when the flow turns round."""
+    patient: bool = False
+    """A step in control that needs a service that is away waits for it for ever."""
 
     def undos(self) -> list[tuple[bool, str, Callable[[Application, Any], None] | None, int]]:
         """The way back, flat: (on the host?, name, control function, step it belongs to), last step first."""
@@ -159,7 +163,7 @@ def held(db: Session, table: Any, task_id: str, attempt: int) -> Any:
 
 def advance(db: Session, flow: Flow, task: Any, facts: dict[str, Any] | None = None) -> None:
     """The current act is done: on to the next, or the end. In the caller's transaction, with a task from `held`."""
-    if facts: task.facts = {**task.facts, **facts}
+    task.facts = {name: fact for name, fact in {**task.facts, **(facts or {})}.items() if name != "away_since"}
     task.step += 1
     while task.forward and task.step < len(flow.steps) and _passed_over(flow.steps[task.step], task): task.step += 1
     _settle(db, flow, task)
@@ -184,10 +188,19 @@ def turn(db: Session, flow: Flow, task: Any, error: str) -> None:
     _settle(db, flow, task)
 
 
+def postpone(db: Session, flow: Flow, task: Any, error: str) -> None:
+    """The current step needs a service that is away: it is done again soon, or has failed if that lasts. In the caller's transaction."""
+    now = clock.now()
+    since = task.facts.get("away_since") or now
+    if not task.forward or (not flow.patient and now - since > AWAY_SECONDS): return turn(db, flow, task, error)
+    task.facts = {**task.facts, "away_since": since}
+    task.claimed_by, task.lease_until, task.updated_at = None, now + AWAY_AGAIN_SECONDS, now
+
+
 def _settle(db: Session, flow: Flow, task: Any) -> None:
     task.updated_at = clock.now()
     queue = flow.where(task)
-    if queue is None and not task.forward and flow.again is not None and flow.again(task):
+    if queue is None and not task.forward and task.progress == "ready" and flow.again is not None and flow.again(task):
         task.forward, task.step, task.attempt, task.error = True, 0, task.attempt + 1, None
         task.claimed_by, task.lease_until = None, 0.0
         queue = flow.where(task)
@@ -219,14 +232,18 @@ class Worker:
     threads: int = 4
     hand_over: Callable[[str, Any], None] = lambda queue, task: None
     """Called after a commit that put a task into a host's queue: the cast."""
-    name: str = field(default_factory=lambda: f"control/{os.getpid()}")
+    name: str = ""
+    """NODE/PROCESS; several control processes share one database, so each frees only what its own node had claimed."""
     _wake: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     _stop: threading.Event = field(default_factory=threading.Event)
     _running: list[threading.Thread] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.name = self.name or f"{self.application.state.get('node', CONTROL)}/{os.getpid()}"
+
     def start(self) -> None:
         """Frees what an earlier process of this node held and begins to work."""
-        with self.application.database.write() as db: release(db, self.table, "control")
+        with self.application.database.write() as db: release(db, self.table, self.name.rpartition("/")[0])
         for index in range(self.threads):
             thread = threading.Thread(target=self._work, name=f"{self.application.service.name}-task-{index}", daemon=True)
             thread.start()
@@ -254,12 +271,25 @@ class Worker:
         for thread in self._running: thread.join(30)
 
     def _work(self) -> None:
+        stranded = False
         while not self._stop.is_set():
             try:
+                if stranded: self._let_go()
+                stranded = False
                 if not self.once(): self._wake.acquire(timeout=POLL_SECONDS)
             except Exception:
                 LOG.exception("task worker failed", service=self.application.service.name)
+                stranded = True
                 self._stop.wait(1.0)
+
+    def _let_go(self) -> None:
+        """Frees what this thread had claimed when the database went away; otherwise it would wait for its lease to end."""
+        with self.application.database.write() as db:
+            db.execute(update(self.table).where(self.table.claimed_by == self._claimant(), self.table.progress.in_(("ready", "debt")))
+                       .values(lease_until=0.0))
+
+    def _claimant(self) -> str:
+        return f"{self.name}/{threading.get_ident()}"
 
     def once(self) -> bool:
         """Claims one task and carries it on as far as control can; False if there was none."""
@@ -267,7 +297,7 @@ class Worker:
             if db.execute(select(self.table.id).where(self.table.queue == CONTROL, self.table.progress.in_(("ready", "debt")),
                                                       self.table.lease_until < clock.now()).limit(1)).first() is None: return False
         with self.application.database.write() as db:
-            task = claim(db, self.table, CONTROL, f"{self.name}/{threading.get_ident()}")
+            task = claim(db, self.table, CONTROL, self._claimant())
         while task is not None: task = self._act(task)
         return True
 
@@ -277,6 +307,9 @@ class Worker:
             outcome = self._run(flow, task)
         except Superseded:
             return None
+        except Unavailable as away:
+            reason = away.message
+            return self._commit(flow, task, lambda db, current: postpone(db, flow, current, reason))
         except Exception as failure:
             if not isinstance(failure, Failure): LOG.exception("task step failed", flow=task.flow, subject=task.subject_id, step=task.step)
             error = _sentence(failure)
@@ -299,6 +332,7 @@ class Worker:
         try:
             with self.application.database.write() as db:
                 current = held(db, self.table, task.id, task.attempt)
+                if (current.forward, current.step) != before: return None  # another has done this step meanwhile
                 write(db, current)
                 db.flush()
         except Superseded:
@@ -308,7 +342,7 @@ class Worker:
             self.hand_over(current.queue, current)
             return None
         if current.claimed_by is None:
-            self.wake()
+            if current.lease_until <= clock.now(): self.wake()
             return None
         return current if (current.forward, current.step) != before else None
 

@@ -92,12 +92,7 @@ def text(longest: int, pattern: str | None = None, shortest: int = 0) -> Kind:
     schema: dict[str, Any] = {"type": "string", "maxLength": longest}
     if shortest: schema["minLength"] = shortest
     if pattern: schema["pattern"] = f"^(?:{pattern})$"
-    return Kind(schema, String(longest) if longest <= 4096 else Text(), _no_nul)
-
-
-def _no_nul(value: Any) -> Any:
-    if isinstance(value, str) and "\0" in value: raise ValueError("it may not hold a NUL character")
-    return value
+    return Kind(schema, String(longest) if longest <= 4096 else Text())
 
 
 def uuid() -> Kind:

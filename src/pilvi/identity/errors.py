@@ -32,6 +32,26 @@ class RoleNotFound(NotFound):
     """Could not find role: {id}."""
 
 
+class GroupNotFound(NotFound):
+    """Could not find group: {id}."""
+
+
+class TagNotFound(NotFound):
+    """Could not find project tag: {tag}."""
+
+
+class UserNotInGroup(NotFound):
+    """User {user_id} is not found in group {group_id}."""
+
+
+class RoleNotImplied(NotFound):
+    """Role {prior_id} does not imply role {implied_id}."""
+
+
+class RoleNotImpliable(Forbidden):
+    """Role {role} cannot be an implied role here."""
+
+
 class AssignmentNotFound(NotFound):
     """Could not find role assignment with role: {role_id}, user or group: {actor_id}, project, domain or system: {target_id}."""
 
@@ -68,5 +88,13 @@ class ServiceUnknown(Invalid):
     """Could not find service: {id}."""
 
 
-class WrongPassword(Unauthenticated):
-    """The original password is not right."""
+class RegionUnknown(Invalid):
+    """Could not find region: {id}."""
+
+
+class RegionInUse(Forbidden):
+    """Unable to delete region {id} because it or its child regions have associated endpoints."""
+
+
+class UrlInvalid(Invalid):
+    """The endpoint's url {url} cannot be filled in: $(project_id)s, $(tenant_id)s and $(user_id)s are known."""

@@ -11,9 +11,24 @@ from pilvi.core.http.routes import ANYONE, Route
 from pilvi.core.policy import Rule
 from pilvi.core.service import Loop, Service
 from pilvi.identity.config import Config
-from pilvi.identity.resources import access, assignment, catalogue, domain, project, role, user
+from pilvi.identity.resources import (
+    access,
+    assignment,
+    catalogue,
+    domain,
+    group,
+    implied_role,
+    membership,
+    project,
+    project_tag,
+    project_tree,
+    role,
+    role_assignment,
+    user,
+)
 from pilvi.identity.resources.assignment import Assignment
-from pilvi.identity.resources.role import ImpliedRole, expand
+from pilvi.identity.resources.membership import Membership
+from pilvi.identity.resources.role import ImpliedRole
 from pilvi.identity.token import issue, validate
 from pilvi.identity.token.keys import Keyring, TokenKey
 from pilvi.identity.token.validate import Revocation
@@ -42,16 +57,18 @@ def start(application: Application) -> None:
     keyring = Keyring(application.database, application.state["master_key"], rotation_seconds=config.key_rotation_seconds,
                       token_seconds=config.token_seconds)
     keyring.prepare()
-    application.state |= {"keyring": keyring, "stories": OrderedDict(), "expand_roles": expand}
+    application.state |= {"keyring": keyring, "stories": OrderedDict()}
     application.authenticator.ask = lambda token, story: validate.identify(application, token)
 
 
 TOKENS = "/v3/auth/tokens"
 SERVICE = Service(
     name="identity", types=("identity",), path="", dialect=KEYSTONE, versions=versions, config=Config, start=start,
-    resources=[domain.RESOURCE, project.RESOURCE, user.RESOURCE, role.RESOURCE, catalogue.REGION, catalogue.SERVICE, catalogue.ENDPOINT],
-    tables=[Assignment, ImpliedRole, TokenKey, Revocation],
-    rules={"identity:validate_token": Rule("@"), "identity:revoke_token": Rule("@"), **assignment.RULES, **access.RULES},
+    resources=[domain.RESOURCE, project.RESOURCE, user.RESOURCE, group.RESOURCE, role.RESOURCE,
+               catalogue.REGION, catalogue.SERVICE, catalogue.ENDPOINT],
+    tables=[Assignment, Membership, ImpliedRole, TokenKey, Revocation],
+    rules={"identity:validate_token": Rule("@"), "identity:revoke_token": Rule("@"), **access.RULES, **assignment.RULES,
+           **implied_role.RULES, **membership.RULES, **role_assignment.RULES},
     routes=[
         Route("/v3", "GET", show_version, ANYONE),
         Route(TOKENS, "POST", issue.issue, ANYONE, body=issue.BODY),
@@ -59,7 +76,8 @@ SERVICE = Service(
         Route(TOKENS, "HEAD", validate.check, "identity:validate_token"),
         Route(TOKENS, "DELETE", validate.revoke, "identity:revoke_token", status=204),
         Route("/v3/auth/catalog", "GET", validate.show_catalogue, "identity:validate_token"),
-        *access.ROUTES, *assignment.ROUTES, *user.ROUTES,
+        *access.ROUTES, *assignment.ROUTES, *implied_role.ROUTES, *membership.ROUTES, *project_tag.ROUTES, *project_tree.ROUTES,
+        *role_assignment.ROUTES, *user.ROUTES,
     ],
     loops=[Loop("rotate token keys", 300, lambda application: application.state["keyring"].prepare())],
 )

@@ -2,15 +2,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from pilvi.core.context import Call
 from pilvi.core.errors import NotFound, Unavailable
-from pilvi.core.http.client import TRANSPORTS, Message, Reply, Socket, failure_of, send
+from pilvi.core.http.client import TRANSPORTS, Message, Reply, failure_of, send
 
 PIECE = 1 << 20
+
+
+@runtime_checkable
+class Carrier(Protocol):
+    """A way to the service that carries bodies in pieces."""
+
+    def stream(self, message: Message) -> AbstractContextManager[tuple[Reply, Callable[[int], bytes]]]: ...
 
 
 def show(call: Call, image_id: str, *, steps: dict[str, str] | None = None) -> dict[str, Any]:
@@ -45,7 +52,8 @@ def upload(call: Call, image_id: str, path: Path) -> None:
     """Gives the image the file's bytes. Raises Unavailable when that breaks off; the image is then queued as before."""
     with path.open("rb") as file:
         headers = _headers(call) | {"content-type": "application/octet-stream", "content-length": str(path.stat().st_size)}
-        with _socket().stream(Message("PUT", f"/v2/images/{image_id}/file", headers, iter(lambda: file.read(PIECE), b""))) as (reply, read):
+        message = Message("PUT", f"/v2/images/{image_id}/file", headers, iter(lambda: file.read(PIECE), b""))
+        with _carrier().stream(message) as (reply, read):
             _check(reply, read)
 
 
@@ -53,14 +61,14 @@ def upload(call: Call, image_id: str, path: Path) -> None:
 def download(call: Call, image_id: str, *, offset: int = 0) -> Iterator[tuple[dict[str, str], Callable[[int], bytes]]]:
     """(headers, a function that reads so many bytes, none at the end). Raises Unavailable when the bytes end too early."""
     headers = _headers(call) | ({"range": f"bytes={offset}-"} if offset else {})
-    with _socket().stream(Message("GET", f"/v2/images/{image_id}/file", headers)) as (reply, read):
+    with _carrier().stream(Message("GET", f"/v2/images/{image_id}/file", headers)) as (reply, read):
         _check(reply, read)
         yield reply.headers, _counted(read, int(reply.headers.get("content-length", 0)))
 
 
-def _socket() -> Socket:
+def _carrier() -> Carrier:
     transport = TRANSPORTS["image"]
-    if not isinstance(transport, Socket): raise Unavailable(reason="image bytes can't be carried in process; connect to the address")
+    if not isinstance(transport, Carrier): raise Unavailable(reason="image bytes can't be carried in process; connect to the address")
     return transport
 
 

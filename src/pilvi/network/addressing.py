@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address, ip_network
 
 MAC_PREFIX = "fa:16:3e"
 WINDOW = 32
@@ -90,3 +90,31 @@ def free_address(pool: Range, start: str, taken: Callable[[list[str]], set[str]]
     used = {int(ip_address(text)) for text in every()}
     free = next((number for number in range(low, high + 1) if number not in used), None)
     return None if free is None else str(family(free))
+
+
+def within(inner: str, outer: str) -> bool:
+    """Is all of one network part of the other?"""
+    small, large = ip_network(inner), ip_network(outer)
+    return small.version == large.version and small.network_address in large and small.broadcast_address in large
+
+
+def merged(cidrs: Iterable[str]) -> list[str]:
+    """The same addresses in as few networks as possible, in order. All of one family."""
+    nets: list[Net] = [ip_network(text) for text in cidrs]
+    return [str(net) for net in collapse_addresses(nets)]  # type: ignore[type-var]
+
+
+def free_block(prefixes: Iterable[str], taken: Iterable[str], length: int) -> str | None:
+    """The first network of that prefix length in the prefixes that overlaps none of the taken ones; None if there is none."""
+    busy = sorted((int(net.network_address), int(net.broadcast_address)) for net in map(ip_network, taken))
+    for prefix in prefixes:
+        net = ip_network(prefix)
+        size = 1 << (net.max_prefixlen - length)
+        at, end = int(net.network_address), int(net.broadcast_address)
+        if length < net.prefixlen: continue
+        for low, high in busy:
+            if high < at: continue
+            if low >= at + size: break
+            at = -(-(high + 1) // size) * size
+        if at + size - 1 <= end: return f"{_text(net, at)}/{length}"
+    return None

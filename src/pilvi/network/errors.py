@@ -48,6 +48,14 @@ class RbacPolicyNotFound(NotFound):
     """RBAC policy with ID {id} not found"""
 
 
+class SubnetPoolNotFound(NotFound):
+    """Subnet pool {id} could not be found."""
+
+
+class AddressScopeNotFound(NotFound):
+    """Address scope {id} could not be found"""
+
+
 class ExtensionNotFound(NotFound):
     """Extension with alias {id} does not exist"""
 
@@ -97,6 +105,10 @@ class RbacPolicyInUse(Conflict):
     """RBAC policy on object {object_id} cannot be removed because other objects depend on it. Details: {details}"""
 
 
+class NetworkMTUSubnetConflict(Conflict):
+    """Request would set an MTU of {mtu}, less than the {least} that IPv{version} needs."""
+
+
 class OverlappingAllocationPools(Conflict):
     """Found overlapping allocation pools: {pool_1} {pool_2} for subnet {subnet_cidr}."""
 
@@ -123,6 +135,62 @@ class DNSNameServersExhausted(Invalid):
 
 class HostRoutesExhausted(Invalid):
     """Unable to complete operation for {subnet_id}. The number of host routes exceeds the limit {quota}."""
+
+
+class EmptySubnetPoolPrefixList(Invalid):
+    """Empty subnet pool prefix list."""
+
+
+class PrefixVersionMismatch(Invalid):
+    """Cannot mix IPv4 and IPv6 prefixes in a subnet pool."""
+
+
+class IllegalSubnetPoolPrefixBounds(Invalid):
+    """Illegal prefix bounds: {prefix_type}={prefixlen}, {base_prefix_type}={base_prefixlen}."""
+
+
+class IllegalSubnetPoolPrefixUpdate(Invalid):
+    """Illegal update to prefixes: {new_prefixes} does not hold all of {old_prefixes}."""
+
+
+class IllegalSubnetPoolAssociationToAddressScope(Invalid):
+    """Illegal subnetpool association: subnetpool {subnetpool_id} cannot be associated with address scope {address_scope_id}."""
+
+
+class AddressScopePrefixConflict(Conflict):
+    """Failed to associate address scope: subnetpools within an address scope must have unique prefixes."""
+
+
+class AddressScopeInUse(Conflict):
+    """Unable to complete operation on address scope {address_scope_id}. There are one or more subnet pools in use on the address scope."""
+
+
+class AddressScopeUpdateError(Invalid):
+    """Unable to update address scope {address_scope_id} : {reason}"""
+
+
+class SubnetPoolDeleteError(Conflict):
+    """Unable to delete subnet pool: {reason}."""
+
+
+class SubnetAllocationError(Conflict):
+    """Failed to allocate subnet: {reason}."""
+
+
+class MinPrefixSubnetAllocationError(Invalid):
+    """Unable to allocate subnet with prefix length {prefixlen}, minimum allowed prefix is {min_prefixlen}."""
+
+
+class MaxPrefixSubnetAllocationError(Invalid):
+    """Unable to allocate subnet with prefix length {prefixlen}, maximum allowed prefix is {max_prefixlen}."""
+
+
+class SubnetPoolQuotaExceeded(Conflict):
+    """Per-tenant subnet pool prefix quota exceeded."""
+
+
+class NetworkSubnetPoolAffinityError(Invalid):
+    """Subnets hosted on the same network must be allocated from the same subnet pool."""
 
 
 class IpAddressGenerationFailure(Conflict):
@@ -214,6 +282,10 @@ class SecurityGroupInUse(Conflict):
     """Security Group {id} {reason}."""
 
 
+class SecurityGroupConflict(Conflict):
+    """Cannot apply both stateful and stateless security groups on the same port at the same time."""
+
+
 class SecurityGroupCannotRemoveDefault(Conflict):
     """Insufficient rights for removing default security group."""
 
@@ -269,4 +341,3 @@ class SecurityGroupProtocolEthertypeConflict(Invalid):
 
 class InvalidQuotaValue(Invalid):
     """Quota value for {kind} is lower than what is in use: {used}."""
-    status = 409

@@ -12,10 +12,12 @@ from pilvi.core.policy import Rule
 from pilvi.network import errors
 
 NAMES = {
+    "address-scope": "Address scope",
     "agent": "agent",
     "allowed-address-pairs": "Allowed Address Pairs",
     "availability_zone": "Availability Zone",
     "binding": "Port Binding",
+    "default-subnetpools": "Default Subnetpools",
     "external-net": "Neutron external network",
     "ext-gw-mode": "Neutron L3 Configurable external gateway mode",
     "extra_dhcp_opt": "Neutron Extra DHCP options",
@@ -44,9 +46,11 @@ NAMES = {
     "sorting": "Sorting support",
     "standard-attr-description": "standard-attr-description",
     "standard-attr-revisions": "Resource revision numbers",
-    "standard-attr-tag": "Tag support for resources with standard attribute: floatingip, network, port, router, security_group, subnet",
+    "standard-attr-tag": "Tag support for resources with standard attribute: "
+                         "floatingip, network, port, router, security_group, subnet, subnetpool",
     "standard-attr-timestamp": "Resource timestamps",
     "stateful-security-group": "Stateful security group",
+    "subnet_allocation": "Subnet Allocation",
 }
 RULES = {"get_extension": Rule("@")}
 

@@ -20,6 +20,7 @@ from pilvi.network.port import states
 LOG = structlog.get_logger()
 SETTLE_SECONDS, MOST_SETTLE_SECONDS = 0.03, 0.5
 """A burst of commits is answered once. A large topology takes longer than this: then half of the time is left to others."""
+RETRY_SECONDS = 3.0
 SHOWN = 5
 """How many of a repair's lines the log has."""
 
@@ -73,8 +74,10 @@ class Reconciler:
             if periodic: self._compare_statuses()
         except NetworkFailure as failure:
             self.problem = str(failure)
+            self._rows.seconds = min(RETRY_SECONDS, self.config.resync_seconds)
             LOG.warning("network backend is behind", reason=self.problem)
             return
+        self._rows.seconds = self.config.resync_seconds
         self._applied, self._applied_at, self.problem = changes, now, self.backend.health()
         self._took = clock.monotonic() - now
         if lines and periodic: reconcile.repaired("network", "backend", lines=len(lines), first=lines[:SHOWN])

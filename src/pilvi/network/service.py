@@ -15,6 +15,7 @@ from pilvi.network.config import Config
 from pilvi.network.port import explain
 from pilvi.network.reconciler import Reconciler
 from pilvi.network.resources import (
+    address_scope,
     availability,
     floating_ip,
     network,
@@ -27,12 +28,14 @@ from pilvi.network.resources import (
     security_group_rule,
     standard,
     subnet,
+    subnet_pool,
     tag,
 )
 from pilvi.network.resources.tables import Allocation, Pool, PortGroup, QuotaLimit
 
-TAGGED = [network.RESOURCE, subnet.RESOURCE, port.RESOURCE, router.RESOURCE, floating_ip.RESOURCE, security_group.RESOURCE]
-RESOURCES = [*TAGGED, security_group_rule.RESOURCE, rbac_policy.RESOURCE]
+TAGGED = [network.RESOURCE, subnet.RESOURCE, port.RESOURCE, router.RESOURCE, floating_ip.RESOURCE, security_group.RESOURCE,
+          subnet_pool.RESOURCE]
+RESOURCES = [*TAGGED, security_group_rule.RESOURCE, rbac_policy.RESOURCE, address_scope.RESOURCE]
 
 
 def versions(request: Request) -> tuple[int, dict[str, Any]]:

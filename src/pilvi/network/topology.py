@@ -19,7 +19,7 @@ PORT_COLUMNS = (Port.id, Port.name, Port.network_id, Port.mac_address, Port.fixe
 PORT_JSON = ("fixed_ips", "security_groups", "allowed_address_pairs", "extra_dhcp_opts")
 RULE_COLUMNS = (SecurityGroupRule.id, SecurityGroupRule.security_group_id, SecurityGroupRule.direction, SecurityGroupRule.ethertype,
                 SecurityGroupRule.protocol, SecurityGroupRule.port_range_min, SecurityGroupRule.port_range_max,
-                SecurityGroupRule.remote_ip_prefix, SecurityGroupRule.remote_group_id)
+                SecurityGroupRule.normalized_cidr, SecurityGroupRule.remote_group_id)
 
 
 class Ports:

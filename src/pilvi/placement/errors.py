@@ -41,7 +41,8 @@ class ParentInvalid(Invalid):
 
 
 class GenerationConflict(Conflict):
-    """resource provider generation conflict (actual: {actual}, given: {given}). Please update the generation and try again."""
+    """resource provider generation conflict (actual: {actual}, given: {given}): \
+Resource provider's generation already changed. Please update the generation and try again."""
     code = "placement.concurrent_update"
 
 
@@ -111,6 +112,10 @@ class ClassTaken(Conflict):
     """Conflicting resource class already exists: {name}"""
 
 
+class ClassNameTaken(Conflict):
+    """Resource class already exists: {name}"""
+
+
 class ClassStandard(Invalid):
     """Cannot {act} standard resource class {name}."""
 
@@ -150,7 +155,7 @@ class QueryMissing(Invalid):
 
 
 class QueryTwice(Invalid):
-    """Query parameter '{name}' may be given once only."""
+    """Query parameter '{name}' may be specified only once."""
     code = "placement.query.duplicate_key"
 
 

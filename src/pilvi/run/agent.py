@@ -1,7 +1,6 @@
 """The host agent: compute, network and volume on one machine, as root; or, simulated, on any number of hosts, as anybody."""
 from __future__ import annotations
 
-import json
 import os
 import socket
 import sys
@@ -28,6 +27,7 @@ from pilvi.identity.client import Tokens
 from pilvi.network.agent.main import NetworkAgent
 from pilvi.network.drivers import HOST_BACKENDS
 from pilvi.run import crash
+from pilvi.run.join import credentials
 from pilvi.run.process import ready, wait_for_end
 from pilvi.run.settings import Settings, load
 from pilvi.volume.agent.main import VolumeAgent
@@ -43,7 +43,7 @@ MOUNTS = {"volume": "block-storage"}
 
 def hosts_of(settings: Settings) -> list[str]:
     """The names of the hosts that this process stands for."""
-    if settings.simulated: return [f"sim-{number:05}" for number in range(1, settings.hosts + 1)]
+    if settings.simulated and not settings.host_name: return [f"sim-{number:05}" for number in range(1, settings.hosts + 1)]
     return [settings.host_name or socket.gethostname().partition(".")[0]]
 
 
@@ -75,9 +75,9 @@ class Agent:
         self.hosts = hosts_of(settings)
         self.bus = bus_of(settings, self.hosts[0])
         for name in SERVICES: client.connect(name, Socket(f"{settings.url}/{MOUNTS.get(name, name)}"))
-        tokens = Tokens("pilvi-host", json.loads(settings.passwords_path.read_text())["pilvi-host"], "service")
+        tokens = Tokens(*credentials(settings), "service")
         home, drivers = settings.directory / "host", drivers_of(settings, self.hosts)
-        cidr, gateway = settings.external
+        cidr, gateway = settings.external if settings.control else (None, None)  # the way out is on the control's machine
         backend = HOST_BACKENDS["simulated" if settings.simulated else "ovn"](  # type: ignore[call-arg]
             settings.run_directory / "ovs", host=self.hosts[0], external_cidr=cidr, external_gateway=gateway, tag=settings.tag,
             tunnel_ip=settings.tunnel_address or None)

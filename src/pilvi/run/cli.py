@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -14,6 +15,8 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
     help="A complete, OpenStack-compatible cloud.")
 image_app = typer.Typer(no_args_is_help=True, help="Guest images.")
 app.add_typer(image_app, name="image")
+host_app = typer.Typer(no_args_is_help=True, help="Other machines as hosts of this cloud.")
+app.add_typer(host_app, name="host")
 out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 150)
 """Piped output is not folded at eighty columns: somebody reads it later."""
 STATE = {"folder": ""}
@@ -62,10 +65,12 @@ def up(
     failures: Annotated[str, typer.Option(help="Of a simulated cloud: rules NAME-PATTERN:METHOD[:TIMES] …")] = "",
     database_url: Annotated[str, typer.Option(help="postgresql+psycopg://… instead of SQLite files.")] = "",
     bus_url: Annotated[str, typer.Option(help="nats://… instead of a unix socket.")] = "",
+    network_listen: Annotated[str, typer.Option(help="ADDRESS:PORT at which other hosts reach the network's database.")] = "",
+    tunnel_address: Annotated[str, typer.Option(help="This machine's address for tunnels to other hosts.")] = "",
     privileged_control: Annotated[bool, typer.Option(hidden=True, help="Control runs as root too.")] = False,
 ) -> None:
     """Starts the cloud in the background; the first time it makes flavors, networks, an image and a first server."""
-    from pilvi.run import lifecycle, supervisor
+    from pilvi.run import lifecycle, novnc, supervisor
     from pilvi.run import settings as choices
     began = time.monotonic()
     directory = folder()
@@ -73,15 +78,20 @@ def up(
     if os.geteuid() != 0 and not (simulated or (known and known.simulated)):
         raise fail("Real machines and networks need root. As root: `./pilvi up`. Without: `./pilvi up --simulated`, the same APIs over "
                    "simulated machines.", 2)
+    if known and not known.control: raise fail(f"{directory} is a host of another cloud; start it with `pilvi agent`.", 2)
+    running = lifecycle.running(directory)
     wish = known or choices.Settings(state=str(directory), simulated=simulated)
     if known and simulated and not known.simulated:
         raise fail(f"The cloud in {directory} is a real one; give another folder with --state.", 2)
     for name, value in (("listen", listen), ("hosts", hosts if hosts != 1 else 0), ("seed", seed), ("failures", failures),
-                        ("database_url", database_url), ("bus_url", bus_url)):
-        if value: setattr(wish, name, value)
+                        ("database_url", database_url), ("bus_url", bus_url), ("network_listen", network_listen),
+                        ("tunnel_address", tunnel_address)):
+        if running and value and value != getattr(wish, name): say(f"--{name.replace('_', '-')} is heeded after `pilvi down`")
+        elif value: setattr(wish, name, value)
     wish.unprivileged = os.geteuid() == 0 and not privileged_control
-    if lifecycle.running(directory): say(f"the cloud in {directory} is up already")
+    if running: say(f"the cloud in {directory} is up already")
     else:
+        if not wish.simulated: novnc.fetch(directory, say)
         try: lifecycle.start(wish, say)
         except supervisor.StartFailed as failure: raise fail(str(failure)) from None
     _furnish(wish, empty, began)
@@ -118,8 +128,9 @@ def guest_image(settings: Any) -> Path:
 
 
 def _follow(directory: Path) -> None:
-    """Shows the log until Ctrl-C, then takes the cloud down."""
+    """Shows the log until Ctrl-C or SIGTERM, then takes the cloud down."""
     from pilvi.run import lifecycle
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with (directory / "logs" / "control.log").open() as log:
             log.seek(0, os.SEEK_END)
@@ -201,6 +212,19 @@ def explain_(what: Annotated[str, typer.Argument(help="server, or policy")], nam
 
 
 @app.command()
+def hold(server: str, release: Annotated[bool, typer.Option("--release", help="Let it be looked after again.")] = False) -> None:
+    """Leaves a server alone: whatever becomes of its machine, nothing is repaired until --release."""
+    from pilvi.core.errors import Failure
+    from pilvi.run import explain
+    cloud = admin()
+    try:
+        found = explain.find_server(cloud, server)
+        cloud.ask("compute", "PUT", f"/v2.1/servers/{found['id']}/pilvi-hold", {"held": not release})
+    except (LookupError, Failure) as failure: raise fail(str(failure)) from None
+    say(f"{found['name']} is {'looked after again' if release else 'held: only what its users ask for is done to it'}")
+
+
+@app.command()
 def why(source: str, target: str, port: Annotated[int | None, typer.Argument()] = None, protocol: str = "tcp") -> None:
     """Would a packet from server A get to B (server or address)? Names the rule or route that decides."""
     from pilvi.core.errors import Failure
@@ -254,6 +278,41 @@ def uninstall(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = 
     from pilvi.run import lifecycle
     if not yes and not typer.confirm(f"The cloud in {folder()} and all in it will be removed. Go on?"): raise typer.Exit(1)
     lifecycle.uninstall(folder(), say)
+
+
+@host_app.command("add")
+def host_add(name: str, to: Annotated[Path | None, typer.Option(help="A file of this name, 0600, instead of the screen.")] = None) -> None:
+    """Lets a machine join this cloud as a host: writes the secret that `pilvi agent --join` wants there."""
+    from pilvi.run import join
+    try: made = join.add(admin(), name)
+    except join.NotReady as failure: raise fail(str(failure)) from None
+    if to: join.write(made, to)
+    else: sys.stdout.write(join.text(made).decode())
+
+
+@host_app.command("remove")
+def host_remove(name: str) -> None:
+    """Puts a host out: its agent cannot sign in any more."""
+    from pilvi.run import join
+    if not join.remove(admin(), name): raise fail(f"No host {name} was ever added.")
+    say(f"{name} is out; its servers run on until that machine is taken down")
+
+
+@app.command()
+def agent(join: Annotated[Path | None, typer.Option(help="The file that `pilvi host add` wrote; only the first time.")] = None,
+          tunnel_address: Annotated[str, typer.Option(help="This machine's address for tunnels, if not the one towards the APIs.")] = "",
+          ) -> None:
+    """Runs this machine as a host of a cloud elsewhere, in the background; `pilvi down` ends it."""
+    from pilvi.run import join as joining
+    from pilvi.run import lifecycle, supervisor
+    try: wish = joining.accept(joining.read(join), folder(), tunnel_address) if join else settings_of()
+    except (OSError, ValueError) as failure: raise fail(f"{join} cannot be used: {failure}", 2) from None
+    if wish.control: raise fail("This machine has a cloud of its own; give another folder with --state.", 2)
+    if os.geteuid() != 0 and not wish.simulated: raise fail("Real machines and networks need root.", 2)
+    if lifecycle.running(folder()): raise fail("The host runs already; `pilvi down` first.")
+    try: lifecycle.start(wish, say)
+    except supervisor.StartFailed as failure: raise fail(str(failure)) from None
+    say(f"host {wish.host_name} works for {wish.url}")
 
 
 @image_app.command("build")

@@ -77,6 +77,8 @@ def story(cloud: Cloud, name: str) -> Group:
     if fault := server.get("fault"):
         lines.append(Text(f"It failed at {fault['created']}:", style="red"))
         lines += [Text(f"  {part.strip()}") for part in (fault.get("details") or fault["message"]).split(";")]
+    if cloud.ask("compute", "GET", f"/v2.1/servers/{server['id']}/pilvi-hold")["held"]:
+        lines.append(Text("It is held: nothing about it is repaired until `pilvi hold --release`.", style="yellow"))
     table = Table("when", "action", "result", box=None, header_style="bold", pad_edge=False)
     for action in cloud.ask("compute", "GET", f"/v2.1/servers/{server['id']}/os-instance-actions")["instanceActions"][::-1]:
         table.add_row(action["start_time"], action["action"], action["message"] or "done or under way")

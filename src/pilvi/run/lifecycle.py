@@ -35,9 +35,10 @@ def processes(settings: Settings) -> list[Process]:
     if "PYTHONPATH" in os.environ: env["PYTHONPATH"] = os.environ["PYTHONPATH"]
     uid = settings.control_uid if os.getuid() == 0 and settings.unprivileged else None
     python = [sys.executable, *([] if "PYTHONPATH" in env else ["-I"])]
-    found = [Process("control", [*python, "-m", "pilvi.run.server", settings.state], uid, uid, env)]
+    found = [Process("control", [*python, "-m", "pilvi.run.server", settings.state], uid, uid, env)] if settings.control else []
     if settings.agent:
-        found.append(Process("agent", [*python, "-m", "pilvi.run.agent", settings.state], None, None, env, after=("control",)))
+        after = tuple(process.name for process in found)
+        found.append(Process("agent", [*python, "-m", "pilvi.run.agent", settings.state], None, None, env, after=after))
     return found
 
 
@@ -46,7 +47,7 @@ def start(settings: Settings, say: Say) -> None:
     choices.prepare(settings)
     choices.save(settings)
     supervisor.start(settings.directory, processes(settings), lambda name: say(f"{name} is ready"))
-    write_clouds(settings)
+    if settings.control: write_clouds(settings)
 
 
 def running(directory: Path) -> bool:
@@ -104,14 +105,16 @@ def uninstall(directory: Path, say: Say) -> None:
     stop(directory)
     removed = debian.remove(directory) if os.getuid() == 0 else []
     say(f"removed packages: {', '.join(removed) or 'none'}")
-    for name in ("control", "host", "run", "logs", "guest", "policy", "clouds.yaml", "cloud.json", "hello.key", "installed.json",
-            "config.toml"):
+    for name in ("control", "host", "run", "logs", "guest", "share", "policy", "clouds.yaml", "cloud.json", "hello.key", "join.json",
+                 "installed.json", "config.toml"):
         path = directory / name
         if path.is_dir(): shutil.rmtree(path)
         else: path.unlink(missing_ok=True)
     for path in directory.glob("env*"):
-        if path.is_symlink(): path.unlink()
-        else: shutil.rmtree(path, ignore_errors=True)
+        if path.is_dir() and not path.is_symlink(): shutil.rmtree(path, ignore_errors=True)
+        else: path.unlink()
+    try: directory.rmdir()
+    except OSError: say(f"{directory} stays: it holds what is not of the cloud's making")
 
 
 def backup(settings: Settings, target: Path, *, disks: bool) -> Path:
@@ -133,17 +136,24 @@ def backup(settings: Settings, target: Path, *, disks: bool) -> Path:
 
 
 def _no_sockets(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    return entry if entry.isfile() or entry.isdir() or entry.issym() else None
+    return entry if entry.isfile() or entry.isdir() else None
 
 
 def restore(directory: Path, archive: Path) -> None:
     """Puts a backup back; the cloud must be down. What the backup does not know stays untouched and is reported as unmanaged."""
     if running(directory): raise Refused("The cloud is up; `pilvi down` first.")
     directory.mkdir(parents=True, exist_ok=True)
-    for stale in (directory / "control" / "db").glob("*"): stale.unlink()
-    with tarfile.open(archive) as tar: tar.extractall(directory, filter="tar")
+    with tarfile.open(archive) as tar:
+        entries = tar.getmembers()
+        # Root unpacks it, so it may hold nothing that leads out of the folder. (Debian 12's Python has no filters for that yet.)
+        foreign = [e.name for e in entries if not (e.isfile() or e.isdir()) or e.name.startswith("/") or ".." in Path(e.name).parts]
+        if foreign or "cloud.json" not in tar.getnames(): raise Refused(f"{archive} is no backup of a cloud. {' '.join(foreign)}".strip())
+        for stale in (directory / "control" / "db").glob("*"): stale.unlink()
+        tar.extractall(directory)
     settings = replace(choices.load(directory), state=str(directory))
     choices.prepare(settings)
     choices.save(settings)
+    (directory / "run" / "down").touch()  # its machines are all off, but what ran when it was saved is to run
     if os.getuid() == 0:
-        for path in (directory / "control").rglob("*"): os.chown(path, settings.control_uid, settings.control_uid)
+        for folder in (settings.control_directory, settings.run_directory / "control"):
+            for path in folder.rglob("*"): os.chown(path, settings.control_uid, settings.control_uid)

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import random
+import socket
 import sys
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
@@ -35,7 +36,7 @@ from pilvi.image.service import SERVICE as IMAGE
 from pilvi.network.drivers import BACKENDS
 from pilvi.network.service import SERVICE as NETWORK
 from pilvi.placement.service import SERVICE as PLACEMENT
-from pilvi.run import crash
+from pilvi.run import crash, novnc
 from pilvi.run.bootstrap import bootstrap, passwords
 from pilvi.run.process import ready
 from pilvi.run.settings import Settings, load
@@ -44,7 +45,6 @@ from pilvi.volume.service import SERVICE as VOLUME
 LOG = structlog.get_logger()
 SERVICES: Sequence[Service] = (IDENTITY, IMAGE, PLACEMENT, NETWORK, VOLUME, COMPUTE)
 """In the order in which they may call each other: each only those before it."""
-NOVNC = Path("/usr/share/novnc")
 
 
 class Control:
@@ -81,10 +81,11 @@ class Control:
         backend = BACKENDS["simulated" if settings.simulated else "ovn"](  # type: ignore[call-arg]
             settings.run_directory / "control" / "ovn", cloud_id=settings.cloud_id, listen=settings.network_listen or None)
         injected: dict[str, Any] = {
+            "node": f"control-{socket.gethostname()}-{settings.tag}",
             "master_key": secret_file(self.keys / "master", lambda: Fernet.generate_key().decode()),
             "service_call": lambda: _service_call(tokens),
             "network_backend": backend, "image_directory": settings.control_directory / "images",
-            "novnc": NOVNC if NOVNC.exists() else None,
+            "novnc": novnc.folder(settings.directory),
             "console_socket": settings.run_directory / "console.sock", "settings": settings}
         self.bus.start()
         for application in self.applications.values():

@@ -17,9 +17,12 @@ UID_BASE = 1_500_000_000
 
 
 class Settings(Struct, kw_only=True, omit_defaults=True):
-    """The choices. `hosts`: how many simulated ones; `join` is set on a host that joins a cloud elsewhere."""
+    """The choices. `hosts`: how many simulated ones."""
     state: str
     listen: str = "127.0.0.1:5000"
+    public_url: str = ""
+    """Where the APIs are reached when not at `listen`: a proxy before several control processes; the control's machine for a host that
+    joined."""
     simulated: bool = False
     hosts: int = 1
     seed: int = 1
@@ -38,10 +41,13 @@ class Settings(Struct, kw_only=True, omit_defaults=True):
     network_listen: str = ""
     """ADDRESS:PORT of the network's southbound database for other hosts; empty: this machine only."""
     tunnel_address: str = ""
+    """This host's own address for the tunnels to other hosts."""
     external_cidr: str = ""
     host_name: str = ""
     agent: bool = True
     """Is this machine a host of its own cloud?"""
+    control: bool = True
+    """False: a host that joined a cloud elsewhere (run/join.py)."""
 
     @property
     def directory(self) -> Path:
@@ -50,7 +56,7 @@ class Settings(Struct, kw_only=True, omit_defaults=True):
     @property
     def url(self) -> str:
         """Where the APIs are."""
-        return f"http://{self.listen}"
+        return self.public_url or f"http://{self.listen}"
 
     @property
     def tag(self) -> str:
@@ -102,10 +108,15 @@ def load(directory: Path) -> Settings:
 
 
 def save(settings: Settings) -> None:
-    """Writes cloud.json, whole or not at all."""
+    """Writes cloud.json, whole or not at all; where addresses hold passwords, only the processes may read it."""
     path = settings.directory / "cloud.json"
     beside = path.with_name(".cloud.json")
-    beside.write_bytes(msgspec.json.format(msgspec.json.encode(settings)))
+    beside.unlink(missing_ok=True)
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(msgspec.json.format(msgspec.json.encode(settings)))
+    secret = any("@" in url for url in (settings.database_url, settings.bus_url))
+    if os.getuid() == 0: os.chown(beside, 0, settings.control_uid)
+    beside.chmod(0o640 if secret else 0o644)
     beside.rename(path)
 
 
@@ -114,6 +125,7 @@ def prepare(settings: Settings) -> None:
     root = settings.directory
     for path in (root, root / "run", root / "logs", root / "host"):
         path.mkdir(mode=0o755, parents=True, exist_ok=True)
+    if not settings.control: return
     for path in (settings.control_directory, root / "run" / "control",
             *(settings.control_directory / name for name in ("db", "keys", "images", "ovn"))):
         path.mkdir(mode=0o700, exist_ok=True)

@@ -72,6 +72,13 @@ def test_readers_make_nothing(ask: Ask) -> None:
     assert ask("DELETE", f"/v2/images/{id}", token="reader-one").status == 403
 
 
+def test_a_system_scoped_administrator_has_no_part_in_images(ask: Ask) -> None:
+    id = make(ask, token="admin", visibility="public")
+    assert ask("GET", "/v2/images", token="system").status == 403
+    assert ask("POST", "/v2/images", {"name": "a"}, token="system").status == 403
+    for method in ("GET", "DELETE"): assert ask(method, f"/v2/images/{id}", token="system").status == 404
+
+
 def test_who_sees_what(ask: Ask) -> None:
     for visibility in ("private", "shared", "community"): make(ask, visibility, visibility=visibility)
     make(ask, "public", token="admin", visibility="public")
@@ -172,6 +179,11 @@ def test_protected_images_stay(ask: Ask) -> None:
     assert ask("DELETE", f"/v2/images/{id}").status == 204
     for method in ("GET", "DELETE"): assert ask(method, f"/v2/images/{id}").status == 404
     assert names(ask, token="admin") == []
+
+
+def test_an_empty_id_names_no_image(ask: Ask) -> None:
+    for method in ("GET", "DELETE"): assert ask(method, "/v2/images/").status == 404
+    assert ask("DELETE", "/v2/images").status == 405
 
 
 def test_tags(ask: Ask) -> None:

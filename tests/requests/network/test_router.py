@@ -100,6 +100,7 @@ def test_what_an_interface_cannot_be(world: World) -> None:
                  {"subnet_id": twin["id"]}, {"port_id": bare["id"]}):
         assert kind(put(world, router, "add_router_interface", body)) == (400, "BadRequest"), body
     assert put(world, router, "add_router_interface", {"subnet_id": "0" * 32})[0] == 404
+    assert put(world, router, "add_router_interface", {"port_id": "no id"})[0] == 400
     assert put(world, router, "add_router_interface", {"subnet_id": subnet["id"]}, "member@p2")[0] == 404
 
 

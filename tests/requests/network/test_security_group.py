@@ -59,6 +59,21 @@ def test_a_group_in_use_stays(world: World) -> None:
     assert world.ask("member@p1", "DELETE", path)[0] == 204
 
 
+def test_groups_of_one_port_are_of_one_kind(world: World) -> None:
+    network, _ = world.lan()
+    one, other = world.make("security_group", name="a"), world.make("security_group", name="b", stateful=False)
+    both = {"port": {"network_id": network["id"], "security_groups": [one["id"], other["id"]]}}
+    assert kind(world.ask("member@p1", "POST", "/ports", both)) == (409, "SecurityGroupConflict")
+    twice = {"port": {"network_id": network["id"], "security_groups": [one["id"], one["id"]]}}
+    assert kind(world.ask("member@p1", "POST", "/ports", twice)) == (400, "InvalidInput")
+
+
+def test_several_may_come_each_in_its_envelope(world: World) -> None:
+    body = {"security_groups": [{"security_group": {"name": "a"}}, {"security_group": {"name": "b"}}]}
+    status, made = world.ask("member@p1", "POST", "/security-groups", body)
+    assert status == 201 and [group["name"] for group in made["security_groups"]] == ["a", "b"]
+
+
 def rule(world: World, **values: Any) -> tuple[int, Any]:
     group = values.pop("group", None) or world.make("security_group", name="web")["id"]
     body = {"security_group_rule": {"security_group_id": group, "direction": "ingress", **values}}
@@ -71,7 +86,7 @@ def rule(world: World, **values: Any) -> tuple[int, Any]:
     ({"protocol": 6}, {"protocol": "6"}), ({"protocol": "TCP"}, {"protocol": "tcp"}), ({"protocol": "any"}, {"protocol": None}),
     ({"protocol": "icmp", "port_range_min": 8}, {"port_range_min": 8, "port_range_max": None}),
     ({"protocol": "icmp", "ethertype": "IPv6"}, {"protocol": "ipv6-icmp"}),
-    ({"remote_ip_prefix": "10.1.2.3/8"}, {"remote_ip_prefix": "10.0.0.0/8", "normalized_cidr": "10.0.0.0/8"}),
+    ({"remote_ip_prefix": "10.1.2.3/8"}, {"remote_ip_prefix": "10.1.2.3/8", "normalized_cidr": "10.0.0.0/8"}),
     ({"port_range_min": "80", "port_range_max": "90", "protocol": "udp"}, {"port_range_min": 80, "port_range_max": 90}),
 ])
 def test_rules_are_kept_in_one_form(world: World, values: dict[str, Any], shown: dict[str, Any]) -> None:

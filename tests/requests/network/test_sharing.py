@@ -37,11 +37,12 @@ def test_a_network_is_shared_with_one_project(world: World) -> None:
 def test_sharing_with_every_one_is_for_administrators(world: World) -> None:
     network = world.make("network")
     assert world.ask("member@p1", "POST", "/rbac-policies", {"rbac_policy": policy(network, "*")})[0] == 403
-    assert world.ask("member@p1", "POST", "/rbac-policies", {"rbac_policy": policy(network, "p2", "access_as_external")})[0] == 403
     assert kind(world.ask("member@p2", "POST", "/rbac-policies", {"rbac_policy": policy(network, "p2")})) == (404, "NetworkNotFound")
     world.make("rbac_policy", "admin@p0", **policy(network, "*"))
     assert world.ask("member@p1", "GET", f"/networks/{network['id']}")[1]["network"]["shared"] is True
     assert kind(world.ask("admin@p0", "POST", "/rbac-policies", {"rbac_policy": policy(network, "*")})) == (409, "RbacPolicyExists")
+    assert kind(world.ask("member@p2", "POST", "/rbac-policies", {"rbac_policy": policy(network, "p2")})) == (400, "InvalidInput")
+    assert world.ask("member@p2", "GET", "/rbac-policies")[1]["rbac_policies"] == []
 
 
 def test_a_policy_makes_a_network_external_and_its_end_ends_that(world: World) -> None:
@@ -54,6 +55,23 @@ def test_a_policy_makes_a_network_external_and_its_end_ends_that(world: World) -
     world.ask("member@p2", "DELETE", f"/routers/{router['id']}")
     assert world.ask("admin@p0", "DELETE", f"/rbac-policies/{made['id']}")[0] == 204
     assert world.ask("admin@p0", "GET", f"/networks/{network['id']}")[1]["network"]["router:external"] is False
+
+
+def test_a_policy_that_is_needed_may_still_become_narrower(world: World) -> None:
+    outside = world.outside()
+    found, = world.ask("admin@p0", "GET", f"/rbac-policies?object_id={outside['id']}")[1]["rbac_policies"]
+    world.make("router", "member@p2", external_gateway_info={"network_id": outside["id"]})
+    path = f"/rbac-policies/{found['id']}"
+    assert kind(world.ask("admin@p0", "PUT", path, {"rbac_policy": {"target_tenant": "p3"}})) == (409, "RbacPolicyInUse")
+    assert world.ask("admin@p0", "PUT", path, {"rbac_policy": {"target_tenant": "p2"}})[0] == 200
+    assert world.ask("member@p2", "GET", f"/networks/{outside['id']}")[1]["network"]["router:external"] is True
+
+
+def test_the_default_external_network_stays_for_every_one(world: World) -> None:
+    outside = world.outside()
+    world.ask("admin@p0", "PUT", f"/networks/{outside['id']}", {"network": {"is_default": True}})
+    found, = world.ask("admin@p0", "GET", f"/rbac-policies?object_id={outside['id']}")[1]["rbac_policies"]
+    assert kind(world.ask("admin@p0", "DELETE", f"/rbac-policies/{found['id']}")) == (409, "RbacPolicyInUse")
 
 
 def test_the_flag_and_the_policy_are_one_thing(world: World) -> None:
@@ -109,7 +127,7 @@ def test_quotas_are_shown_set_and_forgotten(world: World) -> None:
     assert world.ask("member@p1", "GET", "/quotas/p1/details")[1]["quota"]["network"] == {"limit": 1, "used": 1, "reserved": 0}
     assert world.ask("member@p1", "GET", "/quotas/p1/default")[1]["quota"]["network"] == 100
     assert [one["project_id"] for one in world.ask("admin@p0", "GET", "/quotas")[1]["quotas"]] == ["p1"]
-    assert world.ask("admin@p0", "PUT", "/quotas/p1", {"quota": {"network": 0, "check_limit": True}})[0] == 409
+    assert world.ask("admin@p0", "PUT", "/quotas/p1", {"quota": {"network": 0, "check_limit": True}})[0] == 400
     assert world.ask("admin@p0", "DELETE", "/quotas/p1")[0] == 204
     assert kind(world.ask("admin@p0", "DELETE", "/quotas/p1")) == (404, "TenantQuotaNotFound")
     assert world.ask("admin@p0", "PUT", "/quotas/p1", {"quota": {"unicorn": 1}})[0] == 400

@@ -182,11 +182,11 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 @pytest.fixture
 def make_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
-    """For tests that need a store or options of their own."""
+    """For tests that need a store, options or a database of their own."""
     made: list[World] = []
 
-    def make(driver: Any = None, config: Config | None = None) -> World:
-        made.append(World(tmp_path, driver, config))
+    def make(driver: Any = None, config: Config | None = None, url: str = "") -> World:
+        made.append(World(tmp_path, driver, config, url))
         return made[-1]
 
     yield make

@@ -9,9 +9,11 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from pilvi.compute import network_data
 from pilvi.compute.agent.node import Node
 from pilvi.compute.drivers.interface import Disk, Machine, Nic
 from pilvi.core import clock, trace
+from pilvi.core.context import Call
 from pilvi.core.errand import Errand
 from pilvi.core.errors import Failure
 from pilvi.image import client as image
@@ -19,6 +21,7 @@ from pilvi.network import client as network
 from pilvi.volume import client as volume
 
 WAIT_SECONDS = 0.2
+SUBNET_FACTS = ("cidr", "enable_dhcp", "gateway_ip", "dns_nameservers", "host_routes", "ipv6_address_mode")
 
 
 class PortsDown(Failure):
@@ -56,36 +59,53 @@ def bind_ports(node: Node, errand: Errand) -> dict[str, Any]:
     with trace.step("boot.23", "compute agent", "identity, network API", "http") as carried:
         carried["token"] = "cached" if node.apis.tokens.current()[1] else "new"
         there = node.apis.ask(errand, lambda call: network.list_ports(call, device_id=errand.subject_id, steps={"validate": "boot.24"}))
-        ports = [_port(node, errand, wanted, there) for wanted in errand.described["networks"]]
+        ports: list[dict[str, Any]] = []
+        for wanted in errand.described["networks"]: ports.append(_port(node, errand, wanted, there, {port["id"] for port in ports}))
     nics = [_nic(port, wanted["mtu"]) for port, wanted in zip(ports, errand.described["networks"], strict=True)]
+    subnets = subnets_of(node, errand, ports)
     trace.mark("boot.25", "network API", "compute agent", "http", macs=[n["mac"] for n in nics],
                addresses=[ip["ip_address"] for port in ports for ip in port["fixed_ips"]])
     names = {wanted["network"]: wanted["name"] for wanted in errand.described["networks"]}
-    info = [info_of(port, names[port["network_id"]]) for port in ports]
+    info = [info_of(port, names[port["network_id"]], nic["mtu"], subnets) for port, nic in zip(ports, nics, strict=True)]
     return {"nics": nics, "network_info": info}
 
 
-def info_of(port: dict[str, Any], network_name: str) -> dict[str, Any]:
+def subnets_of(node: Node, errand: Errand, ports: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """{id: what a guest must know of the subnet}; simulated guests know nothing."""
+    if node.simulated or not ports: return {}
+    ids = [port["network_id"] for port in ports]
+    found = node.apis.ask(errand, lambda call: network.list_subnets(call, network_id=ids))
+    return {subnet["id"]: {name: subnet.get(name) for name in SUBNET_FACTS} for subnet in found}
+
+
+def info_of(port: dict[str, Any], network_name: str, mtu: int, subnets: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """What the server's record keeps of a port."""
-    fixed = [{"ip_address": ip["ip_address"], "version": 6 if ":" in ip["ip_address"] else 4} for ip in port["fixed_ips"]]
+    fixed = [{"ip_address": ip["ip_address"], "version": 6 if ":" in ip["ip_address"] else 4, "subnet": subnets.get(ip["subnet_id"])}
+             for ip in port["fixed_ips"]]
     return {"port_id": port["id"], "network_id": port["network_id"], "network_name": network_name, "mac": port["mac_address"],
-        "fixed_ips": fixed}
+            "mtu": mtu, "fixed_ips": fixed}
 
 
-def _port(node: Node, errand: Errand, wanted: dict[str, Any], there: list[dict[str, Any]]) -> dict[str, Any]:
+def _port(node: Node, errand: Errand, wanted: dict[str, Any], there: list[dict[str, Any]], taken: set[str]) -> dict[str, Any]:
     """The port for one wish: the user's own, one that an earlier try made, or a new one."""
     server = errand.described
     mine = {"device_id": errand.subject_id, "device_owner": "compute:" + (server["availability_zone"] or "nova"),
         "binding:host_id": errand.host}
     if wanted.get("port"): return node.apis.ask(errand, lambda call: network.update_port(call, wanted["port"], mine))
-    made = next((port for port in there if port["network_id"] == wanted["network"]), None)
-    if made is not None:
-        there.remove(made)
-        return node.apis.ask(errand, lambda call: network.update_port(call, made["id"], {"binding:host_id": errand.host}))
     body = {"network_id": wanted["network"], "project_id": server["project_id"], **mine}
     if wanted.get("fixed_ip"): body["fixed_ips"] = [{"ip_address": wanted["fixed_ip"]}]
     if server["groups"]: body["security_groups"] = server["groups"]
-    return node.apis.ask(errand, lambda call: network.create_port(call, body))
+    others = taken | {other["port"] for other in server["networks"] if other.get("port")}
+    looked = [there]
+
+    def make(call: Call) -> dict[str, Any]:
+        """Looks before it makes; asked again, it looks anew, since it was perhaps only the answer that was lost."""
+        found = looked.pop() if looked else network.list_ports(call, device_id=errand.subject_id)
+        made = next((port for port in found if port["network_id"] == wanted["network"] and port["id"] not in others), None)
+        if made is None: return network.create_port(call, body)
+        return network.update_port(call, made["id"], {"binding:host_id": errand.host})
+
+    return node.apis.ask(errand, make)
 
 
 def _nic(port: dict[str, Any], mtu: int) -> dict[str, Any]:
@@ -103,14 +123,22 @@ def connect_volumes(node: Node, errand: Errand) -> dict[str, Any]:
     for device in errand.described["devices"]:
         if device["source"].get("local"): continue
         volume_id = device["volume_id"] or _make_volume(node, errand, device)
-        attachment = next((a for a in held if a["volume_id"] == volume_id), None) or \
-            node.apis.ask(errand, lambda call, id=volume_id: volume.reserve(call, id, errand.subject_id))  # type: ignore[misc]
+        attachment = next((a for a in held if a["volume_id"] == volume_id), None) or _reserve(node, errand, volume_id)
         errand.runner.ask("made_volume", {"device_id": device["id"], "volume_id": volume_id, "attachment_id": attachment["id"]})
         connection = connect(node, errand, attachment["id"], device["device"])
         disks.append({"id": volume_id, "attachment_id": attachment["id"], "device": device["device"], "boot_index": device["boot_index"],
                       "connection": connection})
     trace.mark("boot.28", "volume API", "compute agent", "http", volumes=[disk["id"] for disk in disks])
     return {"disks": disks}
+
+
+def _reserve(node: Node, errand: Errand, volume_id: str) -> dict[str, Any]:
+    """Reserves a volume for the server; looks before, since an answer may have been lost."""
+    def make(call: Call) -> dict[str, Any]:
+        held = volume.attachments(call, instance_id=errand.subject_id)
+        return next((a for a in held if a["volume_id"] == volume_id), None) or volume.reserve(call, volume_id, errand.subject_id)
+
+    return node.apis.ask(errand, make)
 
 
 def connect(node: Node, errand: Errand, attachment_id: str, device: str) -> dict[str, Any]:
@@ -122,18 +150,21 @@ def connect(node: Node, errand: Errand, attachment_id: str, device: str) -> dict
 def _make_volume(node: Node, errand: Errand, device: dict[str, Any]) -> str:
     """Makes the volume of a block device mapping, on this host; an earlier try's is found by its metadata."""
     source, mark = device["source"], {"pilvi_device": device["id"]}
-    found = [v for v in node.apis.ask(errand, lambda call: volume.made_for(call, errand.described["project_id"], mark))]
-    if not found:
-        body: dict[str, Any] = {"size": source["size_gib"] or errand.described["flavor"]["disk"] or 1, "metadata": mark,
-                                "project_id": errand.described["project_id"], "host": errand.host}
-        if source["type"] == "image": body["imageRef"] = source["id"]
-        if source["type"] == "snapshot": body["snapshot_id"] = source["id"]
-        found = [node.apis.ask(errand, lambda call: volume.create(call, body))]
+    body: dict[str, Any] = {"size": source["size_gib"] or errand.described["flavor"]["disk"] or 1, "metadata": mark,
+                            "project_id": errand.described["project_id"], "host": errand.host}
+    if source["type"] == "image": body["imageRef"] = source["id"]
+    if source["type"] == "snapshot": body["snapshot_id"] = source["id"]
+
+    def make(call: Call) -> dict[str, Any]:
+        found = volume.made_for(call, errand.described["project_id"], mark)
+        return found[0] if found else volume.create(call, body)
+
+    made = node.apis.ask(errand, make)
     until = clock.monotonic() + node.patience_seconds
     while True:
-        state = node.apis.ask(errand, lambda call: volume.show(call, found[0]["id"]))
-        if state["status"] in ("available", "reserved", "attaching", "in-use"): return str(found[0]["id"])
-        if state["status"].startswith("error") or clock.monotonic() > until: raise VolumeFailed(id=found[0]["id"], status=state["status"])
+        state = node.apis.ask(errand, lambda call: volume.show(call, made["id"]))
+        if state["status"] in ("available", "reserved", "attaching", "in-use"): return str(made["id"])
+        if state["status"].startswith("error") or clock.monotonic() > until: raise VolumeFailed(id=made["id"], status=state["status"])
         time.sleep(WAIT_SECONDS * 2)
 
 
@@ -191,6 +222,7 @@ def metadata_of(errand: Errand, more: Sequence[dict[str, Any]] = ()) -> dict[str
         "public_keys": {server["key_name"]: server["public_key"]} if server["public_key"] else {}, "user_data": data,
         "fixed_ips": [ip["ip_address"] for nic in info for ip in nic["fixed_ips"]], "security_groups": server["security_groups"],
         "flavor": server["flavor"]["name"], "image_id": server["image_id"] or "", "reservation_id": server["reservation_id"],
+        "network_data": network_data.document(info),
         "sources": [[nic["network_id"], ip["ip_address"]] for nic in info for ip in nic["fixed_ips"]]}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from pilvi.compute.drivers.interface import Hypervisor
+from pilvi.compute.drivers.interface import Hypervisor, HypervisorFailure
 from pilvi.core.errors import Failure
 
 LOG = structlog.get_logger()
@@ -55,7 +55,7 @@ class Consoles:
                     back.start()
                     _copy(client, machine)
                     back.join(5)
-            except (OSError, Failure, ValueError) as failure:
+            except (OSError, Failure, HypervisorFailure, ValueError) as failure:
                 LOG.info("console refused", reason=str(failure))
 
 

@@ -30,7 +30,7 @@ def plug_interface(node: Node, errand: Errand) -> dict[str, Any]:
     """Binds the port to this host and plugs the card."""
     port = node.apis.ask(errand, lambda call: network.update_port(call, errand.facts["port_id"], {"binding:host_id": errand.host}))
     net = node.apis.ask(errand, lambda call: network.show_network(call, port["network_id"]))
-    plugged = boot.info_of(port, net["name"])
+    plugged = boot.info_of(port, net["name"], net.get("mtu") or 1500, boot.subnets_of(node, errand, [port]))
     node.write_metadata(errand.subject_id, boot.metadata_of(errand, [plugged]))
     node.serve_metadata(port["network_id"])
     nic = Nic(port_id=port["id"], mac=port["mac_address"], mtu=net.get("mtu") or 1500,

@@ -12,6 +12,7 @@ import mimetypes
 import secrets
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import delete
 from sqlalchemy.orm import Mapped, mapped_column
@@ -34,6 +35,8 @@ from pilvi.core.wire import Base
 
 CALL_SECONDS = 20.0
 PIECE = 65536
+OFFERED = {("vnc", "novnc"): "vnc", ("serial", "serial"): "serial"}
+NO_PAGE = "a console in the browser (noVNC is missing; `pilvi up` as root fetches it from Debian)"
 
 
 class ConsoleTicket(Base):
@@ -57,26 +60,29 @@ def server_of(application: Application, ticket: str) -> tuple[str, str]:
 
 
 def give(call: Call, server: Any, kind: str) -> str:
-    """A new address for a server's console."""
+    """A new address for a server's console: a page for its screen, a WebSocket for its serial line."""
     assert call.application is not None and call.request is not None
+    state = call.application.state
+    if not state["console_socket"].exists(): raise NotServed(what="a console (simulated machines have none)")
+    if kind == "vnc" and not state["novnc"].is_dir(): raise NotServed(what=NO_PAGE)
     if server.state not in (ACTIVE, PAUSED) or not server.host: raise errors.ConsoleUnavailable(id=server.id, reason="it does not run")
     ticket = secrets.token_urlsafe(24)
     until = clock.now() + call.application.config.console_seconds
     with call.application.database.write() as db:
         db.execute(delete(ConsoleTicket).where(ConsoleTicket.expires_at < clock.now()))
         db.add(ConsoleTicket(digest=_digest(ticket), server_id=server.id, host=server.host, kind=kind, expires_at=until))
-    page = "vnc_lite.html" if kind == "vnc" else "serial"
+    if kind == "serial": return f"{call.request.base.replace('http', 'ws', 1)}/console/socket?token={ticket}"
     prefix = call.request.base.partition("://")[2].partition("/")[2]
-    socket = f"{prefix}/console/socket%3Ftoken%3D{ticket}"
-    return f"{call.request.base}/console/{page}?path={socket}&token={ticket}"
+    # noVNC opens a WebSocket at `path` on the host that the page came from; the ticket travels inside of it.
+    return f"{call.request.base}/console/vnc_lite.html?path={quote(f'{prefix}/console/socket?token={ticket}', safe='')}"
 
 
 def remote_console(call: Call, id: str) -> dict[str, Any]:
     """POST /servers/{id}/remote-consoles (2.6)"""
     asked = call.body["remote_console"]
-    if asked["type"] != "novnc": raise Invalid(f"Unsupported console type: {asked['type']}; this cloud offers novnc.")
-    server = find(call, id)
-    return {"remote_console": {"protocol": asked["protocol"], "type": asked["type"], "url": give(call, server, "vnc")}}
+    if (asked["protocol"], asked["type"]) not in OFFERED:
+        raise Invalid(f"Unsupported console type: {asked['type']}; this cloud offers novnc and serial.")
+    return {"remote_console": {**asked, "url": give(call, find(call, id), OFFERED[asked["protocol"], asked["type"]])}}
 
 
 def find(call: Call, id: str) -> Any:
@@ -105,12 +111,13 @@ def output(call: Call, id: str, asked: dict[str, Any]) -> dict[str, Any]:
 async def page(call: Call, receive: Any, send: Any, file: str) -> Response:
     """GET /console/…: noVNC's files, from the folder that the launcher has put them in."""
     assert call.application is not None
-    root: Path | None = call.application.state.get("novnc")
-    if root is None: raise NotServed(what="a console in the browser (noVNC is not installed; `pilvi up` as root installs it)")
+    root: Path = call.application.state["novnc"]
+    if not root.is_dir(): raise NotServed(what=NO_PAGE)
     path = (root / file).resolve()
     if not path.is_relative_to(root.resolve()) or not path.is_file(): raise errors.ConsoleRefused()
     kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    return Response(200, path.read_bytes(), {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}, kind)
+    return Response(200, path.read_bytes(), {
+        "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}, kind)
 
 
 async def serve_socket(application: Application, scope: Any, receive: Any, send: Any) -> None:

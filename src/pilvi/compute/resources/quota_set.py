@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pilvi.compute.resources.keypair import Keypair
 from pilvi.compute.resources.server import Server
+from pilvi.compute.resources.server_group import ServerGroup
 from pilvi.core import clock, quota
 from pilvi.core.context import Call
 from pilvi.core.errors import Forbidden
@@ -39,6 +40,10 @@ def _sum(name: str) -> Any:
     return used
 
 
+def _groups(db: Session, project_id: str) -> int:
+    return db.scalar(select(func.count()).select_from(ServerGroup).where(ServerGroup.project_id == project_id)) or 0
+
+
 def _nothing(db: Session, project_id: str) -> int:
     return 0
 
@@ -48,7 +53,7 @@ def _keys(db: Session, user_id: str) -> int:
 
 
 KINDS = {"instances": Kind(10, _count), "cores": Kind(20, _sum("vcpus")), "ram": Kind(51200, _sum("ram")), "key_pairs": Kind(100, _keys),
-         "metadata_items": Kind(128, _nothing), "server_groups": Kind(10, _nothing), "server_group_members": Kind(10, _nothing)}
+         "metadata_items": Kind(128, _nothing), "server_groups": Kind(10, _groups), "server_group_members": Kind(10, _nothing)}
 
 
 def limits(db: Session, project_id: str) -> dict[str, int]:
@@ -111,7 +116,7 @@ def show_limits(call: Call) -> dict[str, Any]:
         "maxTotalInstances": known["instances"], "maxTotalCores": known["cores"], "maxTotalRAMSize": known["ram"],
         "maxTotalKeypairs": known["key_pairs"], "maxServerMeta": known["metadata_items"], "maxServerGroups": known["server_groups"],
         "maxServerGroupMembers": known["server_group_members"], "totalInstancesUsed": used["instances"], "totalCoresUsed": used["cores"],
-        "totalRAMUsed": used["ram"], "totalServerGroupsUsed": 0}
+        "totalRAMUsed": used["ram"], "totalServerGroupsUsed": KINDS["server_groups"].used(db, id)}
     if call.version < (2, 57): absolute |= {"maxPersonality": 5, "maxPersonalitySize": 10240, "maxImageMeta": 128}
     return {"limits": {"rate": [], "absolute": absolute}}
 

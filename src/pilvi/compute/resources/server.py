@@ -56,7 +56,10 @@ class Server(Base):
     network_info: Mapped[Any] = mapped_column(Json, default=list)
     """[{port_id, network_id, network_name, mac, fixed_ips: [{ip_address, version}]}]"""
     fault: Mapped[Any] = mapped_column(Json, nullable=True)
+    group_id: Mapped[str | None] = mapped_column(index=True)
     locked_reason: Mapped[str | None]
+    held: Mapped[bool] = mapped_column(default=False)
+    """An administrator looks after it by hand: nothing is repaired."""
     launch_index: Mapped[int] = mapped_column(default=0)
     reservation_id: Mapped[str] = mapped_column(default="")
     launched_at: Mapped[float | None] = mapped_column(Instant)
@@ -152,7 +155,7 @@ def _later(call: Call, row: Any, body: dict[str, Any]) -> None:
     if call.version >= (2, 9): body["locked"] = bool(row.locked_reason is not None)
     if call.version >= (2, 26): body["tags"] = row.tags or []
     if call.version >= (2, 63): body["trusted_image_certificates"] = None
-    if call.version >= (2, 71): body["server_groups"] = [row.requested["group"]] if (row.requested or {}).get("group") else []
+    if call.version >= (2, 71): body["server_groups"] = [row.group_id] if row.group_id else []
     if call.version >= (2, 73): body["locked_reason"] = row.locked_reason or None
     if call.version >= (2, 96): body["pinned_availability_zone"] = (row.requested or {}).get("zone")
     if call.version >= (2, 16) and call.is_admin: body["host_status"] = "UP" if row.host else ""

@@ -97,8 +97,18 @@ def reset_state(call: Call, id: str, asked: dict[str, Any]) -> Response:
 def vnc(call: Call, id: str, asked: dict[str, Any]) -> Response:
     """os-getVNCConsole (until 2.5)"""
     if call.version > (2, 5): raise errors.ActionUnknown(action="os-getVNCConsole")
-    if asked["type"] != "novnc": raise Invalid(f"Unsupported console type: {asked['type']}")
-    return Response(200, {"console": {"type": "novnc", "url": console.give(call, console.find(call, id), "vnc")}})
+    return _console(call, id, asked["type"], "novnc", "vnc")
+
+
+def serial(call: Call, id: str, asked: dict[str, Any]) -> Response:
+    """os-getSerialConsole (until 2.5)"""
+    if call.version > (2, 5): raise errors.ActionUnknown(action="os-getSerialConsole")
+    return _console(call, id, asked["type"], "serial", "serial")
+
+
+def _console(call: Call, id: str, asked: str, offered: str, kind: str) -> Response:
+    if asked != offered: raise Invalid(f"Unsupported console type: {asked}")
+    return Response(200, {"console": {"type": offered, "url": console.give(call, console.find(call, id), kind)}})
 
 
 def output(call: Call, id: str, asked: dict[str, Any] | None) -> Response:
@@ -110,6 +120,7 @@ def verb(name: str, action: str) -> Callable[[Call, str, Any], Response]:
     return lambda call, id, asked: begin(call, id, name, action)
 
 
+CONSOLE = {"type": "object", "required": ["type"], "properties": {"type": {"type": "string"}}}
 ACTIONS: dict[str, tuple[dict[str, Any], Callable[[Call, str, Any], Response]]] = {
     "os-start": (NOTHING, verb("start", "start")),
     "os-stop": (NOTHING, verb("stop", "stop")),
@@ -124,7 +135,8 @@ ACTIONS: dict[str, tuple[dict[str, Any], Callable[[Call, str, Any], Response]]] 
     "os-resetState": ({"type": "object", "required": ["state"], "properties": {"state": {"enum": ["active", "error"]}}}, reset_state),
     "os-getConsoleOutput": ({"type": ["object", "null"], "properties": {"length": {"type": ["integer", "string", "null"], "minimum": -1,
                                                                                    "pattern": "^-?[0-9]+$"}}}, output),
-    "os-getVNCConsole": ({"type": "object", "required": ["type"], "properties": {"type": {"type": "string"}}}, vnc),
+    "os-getVNCConsole": (CONSOLE, vnc),
+    "os-getSerialConsole": (CONSOLE, serial),
 }
 BODY = {"type": "object", "minProperties": 1, "maxProperties": 1}
 _SCHEMAS = {name: faults.Schema(schema) for name, (schema, _) in ACTIONS.items()}

@@ -15,6 +15,7 @@ from pilvi.compute.resources.attachment import BlockDevice, free_name
 from pilvi.compute.resources.flavor import RESOURCE as FLAVORS
 from pilvi.compute.resources.keypair import Keypair
 from pilvi.compute.resources.server import Server
+from pilvi.compute.resources.server_group import RESOURCE as SERVER_GROUPS
 from pilvi.compute.resources.task import Task, keep_spans, record
 from pilvi.compute.server.boot import BOOT, STORY
 from pilvi.compute.server.states import BUILDING, SERVER
@@ -113,13 +114,14 @@ def _check(call: Call, asked: dict[str, Any]) -> dict[str, Any]:
         try: flavor = FLAVORS.find(call, str(asked["flavorRef"]).rpartition("/")[2])
         except NotFound: raise errors.FlavorUnknown(id=asked["flavorRef"]) from None
         key = call.db.get(Keypair, (call.user_id, asked["key_name"])) if asked.get("key_name") else None
+        group = _group(call)
         zones = {host.zone for host in call.application.state["fleet"].all(call.db)}
     call.db = None
     if asked.get("key_name") and key is None: raise errors.KeypairUnknown()
     wish: dict[str, Any] = {
         "flavor": {"id": flavor.id, "name": flavor.name, "vcpus": flavor.vcpus, "ram": flavor.ram, "disk": flavor.disk,
                    "ephemeral": flavor.ephemeral, "swap": flavor.swap, "extra_specs": flavor.extra_specs or {}},
-        "key": key, "user_data": _user_data(asked.get("user_data")), **_place(call, asked, zones)}
+        "key": key, "group": group, "user_data": _user_data(asked.get("user_data")), **_place(call, asked, zones)}
     devices = _devices(call, asked)
     wish |= {"devices": devices, "image": _image(call, asked, flavor, devices)}
     wish["networks"] = _networks(call, asked)
@@ -137,6 +139,15 @@ def _place(call: Call, asked: dict[str, Any], zones: set[str]) -> dict[str, Any]
     if requested and not call.is_admin: raise Forbidden(action="compute:servers:create:requested_destination")
     hints = call.body.get("os:scheduler_hints") or call.body.get("OS-SCH-HNT:scheduler_hints") or {}
     return {"zone": zone or None, "forced_host": host or None, "requested_host": requested, "hints": hints}
+
+
+def _group(call: Call) -> str | None:
+    """The server group named by the hint `group`."""
+    assert call.db is not None
+    hints = call.body.get("os:scheduler_hints") or call.body.get("OS-SCH-HNT:scheduler_hints") or {}
+    if not hints.get("group"): return None
+    try: return str(SERVER_GROUPS.find(call, str(hints["group"])).id)
+    except NotFound: raise errors.GroupUnknown(id=hints["group"]) from None
 
 
 def _user_data(text: str | None) -> str | None:
@@ -281,8 +292,8 @@ def _write(call: Call, asked: dict[str, Any], wish: dict[str, Any], reservation:
         access_ipv6=asked.get("accessIPv6") or "", config_drive="True" if str(asked.get("config_drive", "")).lower() in ("true", "1")
         else "",
         security_groups=[group["name"] for group in wish["groups"]] or ["default"], reservation_id=reservation, launch_index=index,
-        network_info=[], requested={
-            "networks": wish["networks"], "groups": [group["id"] for group in wish["groups"]], "zone": wish["zone"],
+        network_info=[], group_id=wish["group"], requested={
+            "networks": wish["networks"], "groups": [group["id"] for group in wish["groups"]], "zone": wish["zone"], "group": wish["group"],
             "forced_host": wish["forced_host"], "requested_host": wish["requested_host"], "hints": wish["hints"],
             "image_properties": _properties(wish["image"])})
     with trace.step("boot.07", "database", "compute API", "sql", server=row.id, state=BUILDING):

@@ -62,9 +62,10 @@ def attach(call: Call, id: str) -> Response:
     server = ready(call, id)
     try: found = volume.show(call, asked["volumeId"])
     except NotFound: raise NotFound(f"Volume {asked['volumeId']} could not be found.") from None
-    place = found.get("os-vol-host-attr:host")
-    if place and server.host and place.partition("@")[0] != server.host:
-        raise errors.VolumeElsewhere(id=asked["volumeId"], volume_host=place.partition("@")[0], host=server.host)
+    # Where it lies is told to services only, not to its owner.
+    place = volume.host_of(volume.show(call.application.state["service_call"](), found["id"]))
+    if place and server.host and place != server.host:
+        raise errors.VolumeElsewhere(id=asked["volumeId"], volume_host=place, host=server.host)
     attachment = volume.reserve(call, asked["volumeId"], id)
     try:
         with call.application.database.write() as call.db:

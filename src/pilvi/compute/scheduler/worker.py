@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import os
 import random
+from collections import Counter
 from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from pilvi.compute import errors
+from pilvi.compute.resources.attachment import devices_of
 from pilvi.compute.resources.host import Fleet
 from pilvi.compute.resources.host import Host as HostRow
 from pilvi.compute.resources.server import Server
+from pilvi.compute.resources.server_group import ServerGroup
 from pilvi.compute.resources.task import Task
 from pilvi.compute.scheduler.select import explain
 from pilvi.compute.scheduler.select import select as choose
@@ -23,9 +26,11 @@ from pilvi.compute.scheduler.types import Host, Request
 from pilvi.compute.server.boot import BOOT
 from pilvi.core import clock, conductor, task, trace
 from pilvi.core.bus.interface import Message
+from pilvi.core.context import Call
 from pilvi.core.errors import Conflict
 from pilvi.core.http.app import Application
 from pilvi.placement import client as placement
+from pilvi.volume import client as volume
 
 RNG = random.Random(os.environ.get("PILVI_SEED"))
 """Decides between equals; a seed makes a simulated cloud repeat itself."""
@@ -39,7 +44,8 @@ def select_host(application: Application, args: dict[str, Any], message: Message
         trace.mark("boot.09", "queue", "scheduler", message.transport, method=message.method)
         with application.database.read() as db:
             work = db.get(Task, args["task_id"])
-            if work is None: raise task.Superseded()
+            if work is None or work.progress != "ready" or work.attempt != args["attempt"] or not work.forward: raise task.Superseded()
+            if work.facts.get("host"): return {"host": work.facts["host"], "spans": trace.encode([])}  # the request came twice
             server = db.get(Server, work.subject_id)
             assert server is not None
         with trace.step("boot.10", "scheduler", "database, placement API", "sql, in-process") as carried:
@@ -90,21 +96,18 @@ def _situation(application: Application, work: Any, server: Any) -> tuple[Reques
         fleet: Fleet = application.state["fleet"]
         rows = {row.name: row for row in fleet.all(db)}
         affinity = _hosts_of(db, asked["hints"])
-        pinned = _volume_host(work)
+        group, members = _group(db, asked)
+        volumes = [device.volume_id for device in devices_of(db, server.id) if device.volume_id]
+    pinned = next((host for host in (volume.host_of(volume.show(call, id)) for id in volumes) if host), None)
     only = asked.get("forced_host") or asked.get("requested_host") or pinned
     found = placement.candidates(call, resources_of(flavor, server.image_id is None), limit=application.config.candidates,
                                  required=_traits(flavor["extra_specs"]), host=only)
     request = Request(
         server_id=server.id, vcpus=flavor["vcpus"], memory_mib=flavor["ram"], disk_gib=flavor["disk"] if server.image_id else 0,
         extra_specs=flavor["extra_specs"], image_properties=asked.get("image_properties") or {}, availability_zone=asked.get("zone"),
-        host=only, forced=bool(asked.get("forced_host")), excluded_hosts=frozenset(work.facts.get("excluded", ())), **affinity)
+        host=only, forced=bool(asked.get("forced_host")), excluded_hosts=frozenset(work.facts.get("excluded", ())), **affinity, **group)
     now, silent = clock.now(), application.config.silent_seconds
-    return request, [_host(rows[c.name], c, now, silent) for c in found if c.name in rows]
-
-
-def _volume_host(work: Any) -> str | None:
-    found: str | None = work.facts.get("volume_host")
-    return found
+    return request, [_host(rows[c.name], c, now, silent, members) for c in found if c.name in rows]
 
 
 def _hosts_of(db: Session, hints: dict[str, Any]) -> dict[str, Any]:
@@ -119,17 +122,29 @@ def _hosts_of(db: Session, hints: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def _group(db: Session, asked: dict[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, int]]]:
+    """The server group's part of the request, and {host: {group: members there}}."""
+    group = db.get(ServerGroup, asked["group"]) if asked.get("group") else None
+    if group is None: return {}, {}
+    where = db.scalars(select(Server.host).where(Server.group_id == group.id, Server.deleted_at.is_(None), Server.host.is_not(None)))
+    hosts = Counter(host for host in where if host)
+    request = {"group_id": group.id, "group_policy": group.policy, "group_max_per_host": group.rules.get("max_server_per_host", 1),
+               "group_hosts": frozenset(hosts)}
+    return request, {host: {group.id: count} for host, count in hosts.items()}
+
+
 def _traits(extra_specs: dict[str, str]) -> list[str]:
     return [key.removeprefix("trait:") for key, value in extra_specs.items() if key.startswith("trait:") and value == "required"]
 
 
-def _host(row: Any, candidate: Any, now: float, silent: float) -> Host:
+def _host(row: Any, candidate: Any, now: float, silent: float, groups: dict[str, dict[str, int]]) -> Host:
     cpu, memory, disk = (candidate.capacity.get(name, (0, 0)) for name in ("VCPU", "MEMORY_MB", "DISK_GB"))
     offers = row.capabilities or {}
     return Host(
         name=row.name, vcpus=cpu[0], vcpus_used=cpu[1], memory_mib=memory[0], memory_used_mib=memory[1], disk_gib=disk[0],
         disk_used_gib=disk[1],
-        enabled=row.enabled, up=not row.forced_down and now - row.seen_at < silent, availability_zone=row.zone,
+        groups=groups.get(row.name, {}), enabled=row.enabled, up=not row.forced_down and now - row.seen_at < silent,
+        availability_zone=row.zone,
         failed_builds=row.failed_builds,
         traits=frozenset(candidate.traits), hypervisor_type=offers.get("hypervisor_type", ""),
         architecture=offers.get("architecture", "x86_64"),
@@ -153,13 +168,21 @@ def _claim(application: Application, work: Any, server: Any, request: Request, h
     try:
         with application.database.write() as db:
             held = task.held(db, Task, work.id, attempt)
+            if held.forward and held.facts.get("host"): return str(held.facts["host"])  # the request came twice; the other was quicker
             db.execute(update(Server).where(Server.id == server.id).values(
                 host=host, availability_zone=_zone(application, db, host) or server.availability_zone))
             task.advance(db, BOOT, held, {"host": host})
     except task.Superseded:
-        placement.release(call, server.id)
+        _give_back(application, call, work.id, server.id)
         raise
     return host
+
+
+def _give_back(application: Application, call: Call, task_id: str, server_id: str) -> None:
+    """Releases what was claimed for a boot that has ended meanwhile without a host; what another attempt has claimed is not ours."""
+    with application.database.read() as db: work = db.get(Task, task_id)
+    if work is None or work.progress == "failed" or (work.progress == "cancelled" and not work.facts.get("host")):
+        placement.release(call, server_id)
 
 
 def _zone(application: Application, db: Session, host: str) -> str | None:

@@ -24,5 +24,5 @@ def cancel_others(application: Application, task: Any) -> dict[str, Any] | None:
     return {"host": host} if host else None
 
 
-DELETE = Flow("delete", ended=ended.gone, steps=[
+DELETE = Flow("delete", ended=ended.gone, patient=True, steps=[
     Step(cancel_others), AgentStep("destroy_machine", skip_without_host=True), Step(drop_ports), Step(drop_volumes), Step(release_host)])

@@ -7,7 +7,7 @@ import secrets
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from msgspec import Raw
@@ -46,6 +46,7 @@ class Exchange(ABC):
         self._lock = threading.Lock()
         self._waiting: dict[str, list[_Wait]] = {}
         self._settled_at = 0.0
+        self._told_of_connections: list[Callable[[], None]] = []
         self._closing = self._closed = False
 
     @abstractmethod
@@ -95,6 +96,9 @@ class Exchange(ABC):
     def subscribe(self, topic: str, handlers: Mapping[str, Handler]) -> None:
         self._workers.subscribe(checked_name(topic), handlers)
         self._announce()
+
+    def on_connect(self, function: Callable[[], None]) -> None:
+        self._told_of_connections.append(function)
 
     def serves(self) -> dict[str, Load]:
         return self._workers.loads()
@@ -148,6 +152,7 @@ class Exchange(ABC):
         unanswered = self._unanswered()
         if unanswered: log.info("%s: connected; %d calls are sent again", self.name, len(unanswered))
         for request in unanswered: self._transmit(request)
+        for function in self._told_of_connections: function()
 
 
 class _Wait:

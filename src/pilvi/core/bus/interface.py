@@ -1,7 +1,8 @@
 """What every bus offers: calls with an answer, hints without one, and words to all; the failures a caller can meet.
 
 Calls are delivered at least once: after a broken connection they are sent again with the same id, and a process that has answered that id
-gives the stored answer again. A process that was restarted meanwhile has forgotten it, so handlers must be repeatable.
+gives the stored answer again; what failed is run again. A process that was restarted meanwhile has forgotten it, so handlers must be
+repeatable.
 """
 from __future__ import annotations
 
@@ -105,6 +106,9 @@ class Bus(Protocol):
 
     def subscribe(self, topic: str, handlers: Mapping[str, Handler]) -> None:
         """Hear what is told to the topic, one message after the other."""
+
+    def on_connect(self, function: Callable[[], None]) -> None:
+        """Calls the function after each (re)connection, since what was told meanwhile is lost; it must return at once."""
 
     def serves(self) -> dict[str, Load]:
         """How busy the targets are that this process serves."""

@@ -157,7 +157,7 @@ class Application:
         grant = request.headers.get("x-pilvi-grant")
         if grant and "service" in call.identity.roles:
             statement = crypto.verify(self.grant_key, grant, clock.now())
-            call.grant = statement["things"] if statement else {}
+            if statement: call.grant, call.grant_text = statement["things"], grant  # what this service asks of others is within it too
 
     def _without_project(self, path: str) -> str:
         prefix = self.service.optional_project

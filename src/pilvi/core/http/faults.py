@@ -27,10 +27,18 @@ def parse(body: bytes, content_type: str) -> Any:
     if kind and "json" not in kind: raise Unsupported(content_type=kind[:80])
     try: value = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as failure:
-        raise BodyMalformed(reason=str(failure), problem=str(failure), keyword=None) from None
+        raise BodyMalformed(reason=str(failure), problem=str(failure), keyword=None, schema=[]) from None
     except RecursionError: raise BodyMalformed(reason="it is nested too deeply") from None
     if _deeper(value, limits.JSON_DEPTH): raise BodyMalformed(reason="it is nested too deeply")
+    if b"\\u0000" in body and _holds_nul(value): raise BodyMalformed(reason="a text may hold no NUL character")
     return value
+
+
+def _holds_nul(value: Any) -> bool:
+    """PostgreSQL takes no NUL in a text, and no API has a use for one."""
+    if isinstance(value, str): return "\0" in value
+    if isinstance(value, dict): return any(map(_holds_nul, value)) or any(map(_holds_nul, value.values()))
+    return isinstance(value, list) and any(map(_holds_nul, value))
 
 
 def _deeper(value: Any, depth: int) -> bool:
@@ -51,7 +59,7 @@ class Schema:
             for error in self.validator.iter_errors(value):
                 at = list(error.instance_path)
                 raise BodyInvalid(reason=describe(error.message[:300], at, _at(value, at)), problem=error.message[:300],
-                                  keyword=str(error.schema_path[-1]))
+                                  keyword=str(error.schema_path[-1]), schema=list(error.schema_path[:-1]))
         except ValueError as failure:  # jsonschema-rs: text that no JSON document can hold (a lone surrogate)
             raise BodyMalformed(reason=str(failure)[:200]) from None
 

@@ -6,44 +6,36 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import select
-
 from pilvi.core.context import Call
 from pilvi.core.http.routes import Route
 from pilvi.core.policy import Rule
 from pilvi.identity.resources import domain, project
-from pilvi.identity.resources.assignment import Assignment
+from pilvi.identity.resources.assignment import target_ids
 from pilvi.identity.resources.domain import Domain
 from pilvi.identity.resources.project import Project
-
-
-def _ids(call: Call, kind: str) -> Any:
-    return select(Assignment.target_id).where(Assignment.actor_id == call.user_id, Assignment.target_kind == kind)
-
-
-def _links(call: Call, path: str) -> dict[str, Any]:
-    return {"self": call.url(path), "next": None, "previous": None}
+from pilvi.identity.resources.relative import links
 
 
 def projects(call: Call) -> dict[str, Any]:
-    """GET /v3/auth/projects"""
+    """GET /v3/auth/projects: those that are enabled, in a domain that is."""
     assert call.db is not None
-    rows = list(call.db.query(Project).where(Project.id.in_(_ids(call, "project")), Project.enabled).order_by(Project.name))
-    return {"projects": project.RESOURCE.render(call, rows), "links": _links(call, "/v3/auth/projects")}
+    rows = list(call.db.query(Project).join(Domain, Domain.id == Project.domain_id).where(
+        Project.id.in_(target_ids(call.user_id, "project")), Project.enabled, Domain.enabled).order_by(Project.name))
+    return {"projects": project.RESOURCE.render(call, rows), "links": links(call)}
 
 
 def domains(call: Call) -> dict[str, Any]:
     """GET /v3/auth/domains"""
     assert call.db is not None
-    rows = list(call.db.query(Domain).where(Domain.id.in_(_ids(call, "domain")), Domain.enabled).order_by(Domain.name))
-    return {"domains": domain.RESOURCE.render(call, rows), "links": _links(call, "/v3/auth/domains")}
+    rows = list(call.db.query(Domain).where(Domain.id.in_(target_ids(call.user_id, "domain")), Domain.enabled).order_by(Domain.name))
+    return {"domains": domain.RESOURCE.render(call, rows), "links": links(call)}
 
 
 def system(call: Call) -> dict[str, Any]:
     """GET /v3/auth/system"""
     assert call.db is not None
-    found = call.db.execute(_ids(call, "system")).first()
-    return {"system": [{"all": True}] if found else [], "links": _links(call, "/v3/auth/system")}
+    found = call.db.execute(target_ids(call.user_id, "system")).first()
+    return {"system": [{"all": True}] if found else [], "links": links(call)}
 
 
 RULES = {"identity:get_auth_scopes": Rule("@")}

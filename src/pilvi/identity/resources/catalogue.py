@@ -10,6 +10,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pilvi.core.context import Call
+from pilvi.core.crypto import new_hex_id
 from pilvi.core.db.types import Json
 from pilvi.core.dialect import KEYSTONE
 from pilvi.core.resource import Resource
@@ -20,7 +21,7 @@ from pilvi.identity import errors
 class Region(HexIdentified, Base):
     __tablename__ = "identity_regions"
     id: Mapped[str] = field(text(255), key=True, create=OPTIONAL)
-    description: Mapped[str] = field(text(255), create=OPTIONAL, update=True, default="", filter=False)
+    description: Mapped[str | None] = field(text(255), create=OPTIONAL, update=True, default="", nullable=True, filter=False)
     parent_region_id: Mapped[str | None] = field(text(255), create=OPTIONAL, update=True)
     extra: Mapped[Any] = mapped_column(Json, nullable=True)
 
@@ -29,7 +30,7 @@ class CatalogueService(HexIdentified, Base):
     __tablename__ = "identity_services"
     type: Mapped[str] = field(text(255), create=REQUIRED, update=True)
     name: Mapped[str] = field(text(255), create=OPTIONAL, update=True, default="")
-    description: Mapped[str] = field(text(255), create=OPTIONAL, update=True, default="", filter=False)
+    description: Mapped[str | None] = field(text(255), create=OPTIONAL, update=True, default="", nullable=True, filter=False)
     enabled: Mapped[bool] = field(boolean(), create=OPTIONAL, update=True, default=True)
     extra: Mapped[Any] = mapped_column(Json, nullable=True)
 
@@ -45,14 +46,38 @@ class Endpoint(HexIdentified, Base):
     extra: Mapped[Any] = mapped_column(Json, nullable=True)
 
 
-def place(call: Call, endpoint: Endpoint, values: dict[str, Any]) -> None:
-    """The service must exist; a region that does not is made, as Keystone does."""
+def place_region(call: Call, region: Region, values: dict[str, Any]) -> None:
+    """Without a wish the id is a random one; the parent must exist, and not be below this one."""
     assert call.db is not None
-    if call.db.get(CatalogueService, values.get("service_id", endpoint.service_id)) is None:
-        raise errors.ServiceUnknown(id=values.get("service_id", endpoint.service_id))
+    region.id = region.id or new_hex_id()
+    above = values.get("parent_region_id")
+    while above:
+        found = call.db.get(Region, above) if above != region.id else None
+        if found is None: raise errors.RegionNotFound(id=above)
+        above = found.parent_region_id
+
+
+def remove_region(call: Call, region: Region) -> None:
+    """Regions below it go with it; endpoints must be gone. Raises RegionInUse."""
+    assert call.db is not None
+    gone, below = [region.id], [region.id]
+    while below:
+        below = list(call.db.scalars(select(Region.id).where(Region.parent_region_id.in_(below))))
+        gone += below
+    if call.db.execute(select(Endpoint.id).where(Endpoint.region_id.in_(gone))).first(): raise errors.RegionInUse(id=region.id)
+    call.db.execute(delete(Region).where(Region.id.in_(gone[1:])))
+
+
+def place(call: Call, endpoint: Endpoint, values: dict[str, Any]) -> None:
+    """The service must exist, and a `region_id`; a `region` that does not is made, as Keystone does."""
+    assert call.db is not None
+    service_id = values.get("service_id", endpoint.service_id)
+    if call.db.get(CatalogueService, service_id) is None: raise errors.ServiceUnknown(id=service_id)
+    if filled(values.get("url", endpoint.url), "p", "u") is None: raise errors.UrlInvalid(url=values.get("url", endpoint.url))
     region = values.get("region_id") or values.get("region")
     if region is None: return
     if call.db.get(Region, region) is None:
+        if values.get("region_id"): raise errors.RegionUnknown(id=region)
         call.db.add(Region(id=region))
         call.db.flush()
     endpoint.region_id = endpoint.region = values["region_id"] = values["region"] = region
@@ -71,9 +96,9 @@ def render(call: Call, rows: list[Any], bodies: list[dict[str, Any]]) -> None:
 def catalogue(db: Session, project_id: str | None, user_id: str) -> list[dict[str, Any]]:
     """The catalogue of a token: enabled endpoints; those that need a project are left out without one."""
     services: dict[str, dict[str, Any]] = {}
-    order = select(CatalogueService.id, CatalogueService.type,
-        CatalogueService.name).where(CatalogueService.enabled).order_by(CatalogueService.type)
-    for id, kind, name in db.execute(order): services[id] = {"id": id, "type": kind, "name": name, "endpoints": []}
+    columns = CatalogueService.id, CatalogueService.type, CatalogueService.name
+    for id, kind, name in db.execute(select(*columns).where(CatalogueService.enabled).order_by(CatalogueService.type)):
+        services[id] = {"id": id, "type": kind, "name": name, "endpoints": []}
     for endpoint in db.execute(select(Endpoint.__table__).where(Endpoint.enabled).order_by(Endpoint.interface)):
         url = filled(endpoint.url, project_id, user_id)
         if endpoint.service_id in services and url is not None:
@@ -94,6 +119,7 @@ def filled(url: str, project_id: str | None, user_id: str) -> str | None:
 
 _ADMIN = {"list": "admin_reader", "show": "admin_reader", "create": "admin", "update": "admin", "delete": "admin"}
 REGION = Resource(Region, "region", "/v3/regions", KEYSTONE, owner=None, missing=errors.RegionNotFound, on_render=render,
+                  on_create=place_region, on_update=place_region, on_delete=remove_region,
                   policy=_ADMIN | {"list": "anyone", "show": "anyone"})
 SERVICE = Resource(CatalogueService, "service", "/v3/services", KEYSTONE, owner=None, missing=errors.ServiceNotFound, policy=_ADMIN,
                    on_delete=remove_service, on_render=render, default_sort=[("type", False)])

@@ -16,12 +16,14 @@ from pilvi.core.http import auth
 from pilvi.core.resource import Resource
 from pilvi.core.wire import OPTIONAL, REQUIRED, Base, HexIdentified, boolean, field, text
 from pilvi.identity import errors
+from pilvi.identity.resources.assignment import forget_actor, forget_targets
+from pilvi.identity.resources.relative import resource
 
 
 class Domain(HexIdentified, Base):
     __tablename__ = "identity_domains"
     name: Mapped[str] = field(text(64, shortest=1), create=REQUIRED, update=True, unique=True)
-    description: Mapped[str] = field(text(65535), create=OPTIONAL, update=True, default="", filter=False)
+    description: Mapped[str | None] = field(text(65535), create=OPTIONAL, update=True, default="", nullable=True, filter=False)
     enabled: Mapped[bool] = field(boolean(), create=OPTIONAL, update=True, default=True)
     extra: Mapped[Any] = mapped_column(Json, nullable=True)
 
@@ -40,10 +42,21 @@ def remove(call: Call, domain: Domain) -> None:
     assert call.db is not None
     if domain.id == "default": raise errors.DefaultDomain()
     if domain.enabled: raise errors.DomainEnabled()
-    for table in Base.__subclasses__():
-        if table.__tablename__ in ("identity_users", "identity_projects"):
-            call.db.execute(delete(table).where(table.__table__.c.domain_id == domain.id))
+    gone = [domain.id]
+    for name in ("user", "group", "project", "role"):
+        table: Any = resource(call, name).table
+        gone += call.db.scalars(select(table.id).where(table.domain_id == domain.id))
+        call.db.execute(delete(table).where(table.domain_id == domain.id))
+    forget_actor(call.db, *gone)
+    forget_targets(call.db, gone)
     auth.forget()
+
+
+def place_in_domain(call: Call, row: Any, values: dict[str, Any]) -> None:
+    """Without a wish a new thing goes into the domain of the caller's token. Raises DomainNotFound."""
+    assert call.db is not None
+    if "domain_id" not in values: row.domain_id = call.identity.domain_id or call.identity.project_domain_id or "default"
+    if call.db.get(Domain, row.domain_id) is None: raise errors.DomainNotFound(id=row.domain_id)
 
 
 def add_extras(call: Call, rows: list[Any], bodies: list[dict[str, Any]]) -> None:
@@ -54,7 +67,8 @@ def add_extras(call: Call, rows: list[Any], bodies: list[dict[str, Any]]) -> Non
         if "tags" not in body: body["tags"] = []
 
 
+SHOW = "role:admin or (role:reader and system_scope:all) or domain_id:%(id)s or project_domain_id:%(id)s or user_domain_id:%(id)s"
 RESOURCE = Resource(
     Domain, "domain", "/v3/domains", KEYSTONE, owner=None, missing=errors.DomainNotFound, default_sort=[("name", False)],
-    policy={"list": "admin_reader", "show": "anyone", "create": "admin", "update": "admin", "delete": "admin"},
+    policy={"list": "admin_reader", "show": SHOW, "create": "admin", "update": "admin", "delete": "admin"},
     on_create=check_name, on_update=check_name, on_delete=remove, on_render=add_extras)

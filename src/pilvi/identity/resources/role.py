@@ -51,9 +51,9 @@ def check_name(call: Call, role: Role, values: dict[str, Any]) -> None:
     """Names are unique within their domain (or among the global ones)."""
     assert call.db is not None
     name = values.get("name", role.name)
-    same = select(Role.id).where(Role.name == name, Role.domain_id == role.domain_id if role.domain_id else Role.domain_id.is_(None),
-        Role.id != role.id)
+    same = select(Role.id).where(Role.name == name, Role.domain_id.is_not_distinct_from(role.domain_id), Role.id != role.id)
     if call.db.execute(same).first(): raise errors.NameTaken(what="role", name=name)
+    if name != role.name: auth.forget()
 
 
 def remove(call: Call, role: Role) -> None:

@@ -1,14 +1,16 @@
 """Validating a token: GET and HEAD /v3/auth/tokens (boot steps 5, 21, 24, 27), and ending one: DELETE.
 
-A token is good while its seal holds, it has not expired, it was not revoked, its user and scope are enabled and the password is no newer.
+A token is good while its seal holds, it has not expired, it was not revoked, its user and scope are enabled and the user has not been
+signed out since.
 """
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from msgspec import Struct
 from sqlalchemy import delete, select
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pilvi.core import clock, trace
 from pilvi.core.context import Call, Identity
@@ -17,10 +19,11 @@ from pilvi.core.http import auth
 from pilvi.core.http.app import Application, Response
 from pilvi.core.wire import Base
 from pilvi.identity import errors
-from pilvi.identity.resources.assignment import SYSTEM, role_ids
+from pilvi.identity.resources.assignment import role_ids
 from pilvi.identity.resources.catalogue import catalogue
 from pilvi.identity.resources.domain import Domain
 from pilvi.identity.resources.project import Project
+from pilvi.identity.resources.relative import links
 from pilvi.identity.resources.role import expand
 from pilvi.identity.resources.user import User
 from pilvi.identity.token.formats import Payload, unseal
@@ -45,43 +48,43 @@ def read(app: Application, token: str) -> Payload | None:
     payload = unseal(app.state["keyring"].current(), token)
     if payload is None or payload.expires_at <= clock.now(): return None
     with app.database.read() as db:
-        if db.execute(select(Revocation.audit_id).where(Revocation.audit_id.in_(payload.audit_ids))).first(): return None
-        changed = db.execute(select(User.password_changed_at, User.enabled).where(User.id == payload.user_id)).first()
-    if changed is None or not changed.enabled or changed.password_changed_at > payload.issued_at: return None
-    return payload
+        if db.get(Revocation, payload.audit_ids[0]): return None
+        signed_out_at = db.scalar(select(User.signed_out_at).where(User.id == payload.user_id, User.enabled))
+    return None if signed_out_at is None or signed_out_at > payload.issued_at else payload
 
 
 def facts_of(app: Application, payload: Payload) -> Facts:
-    """Who and where. Raises LoginRefused, ScopeRefused when either is gone or switched off."""
+    """Who and where. Raises LoginRefused, ScopeRefused when either is gone or switched off, or the user has no role there any more."""
     with app.database.read() as db:
-        user = db.execute(select(User.id, User.name, User.domain_id, User.enabled,
-            User.password_expires_at).where(User.id == payload.user_id)).first()
-        if user is None or not user.enabled: raise errors.LoginRefused()
-        names = {id: (name, enabled) for id, name, enabled in db.execute(select(Domain.id, Domain.name, Domain.enabled))}
-        if not names.get(user.domain_id, ("", False))[1]: raise errors.LoginRefused()
-        scope: dict[str, Any] = {}
-        if payload.scope == "project":
-            project = db.execute(select(Project.id, Project.name, Project.domain_id, Project.enabled, Project.is_domain)
-                                 .where(Project.id == payload.scope_id)).first()
-            if project is None or not project.enabled or not names.get(project.domain_id, ("", False))[1]:
-                raise errors.ScopeRefused(kind="project")
-            scope = {"project": {"id": project.id, "name": project.name, "domain": _named(names, project.domain_id)},
-                "is_domain": project.is_domain}
-        elif payload.scope == "domain":
-            if not names.get(payload.scope_id, ("", False))[1]: raise errors.ScopeRefused(kind="domain")
-            scope = {"domain": _named(names, payload.scope_id)}
-        elif payload.scope == "system":
-            scope = {"system": {"all": True}}
-        roles = expand(db, role_ids(db, user.id, payload.scope,
-            SYSTEM if payload.scope == "system" else payload.scope_id)) if payload.scope else {}
-    shown = {"id": user.id, "name": user.name, "domain": _named(names, user.domain_id),
-             "password_expires_at": None if user.password_expires_at is None
-             else clock.iso(user.password_expires_at, fraction=True, zone="")}
+        columns = User.id, User.name, User.domain_id, User.password_expires_at, Domain.name.label("domain")
+        user = db.execute(select(*columns).join(Domain, Domain.id == User.domain_id)
+                          .where(User.id == payload.user_id, User.enabled, Domain.enabled)).first()
+        if user is None: raise errors.LoginRefused()
+        scope = SCOPES[payload.scope](db, payload.scope_id)
+        if scope is None: raise errors.ScopeRefused(kind=payload.scope)
+        roles = expand(db, role_ids(db, user.id, payload.scope, payload.scope_id)) if payload.scope else {}
+        if payload.scope and not roles: raise errors.ScopeRefused(kind=payload.scope)
+    expires = None if user.password_expires_at is None else clock.iso(user.password_expires_at, fraction=True, zone="")
+    shown = {"id": user.id, "name": user.name, "domain": {"id": user.domain_id, "name": user.domain}, "password_expires_at": expires}
     return Facts(shown, scope, roles)
 
 
-def _named(domains: dict[str, tuple[str, bool]], id: str) -> dict[str, str]:
-    return {"id": id, "name": domains[id][0]}
+def _project(db: Session, id: str) -> dict[str, Any] | None:
+    found = db.execute(select(Project.id, Project.name, Project.domain_id, Project.is_domain, Domain.name.label("domain"))
+                       .join(Domain, Domain.id == Project.domain_id).where(Project.id == id, Project.enabled, Domain.enabled)).first()
+    if found is None: return None
+    domain = {"id": found.domain_id, "name": found.domain}
+    return {"project": {"id": found.id, "name": found.name, "domain": domain}, "is_domain": found.is_domain}
+
+
+def _domain(db: Session, id: str) -> dict[str, Any] | None:
+    found = db.execute(select(Domain.id, Domain.name).where(Domain.id == id, Domain.enabled)).first()
+    return {"domain": {"id": found.id, "name": found.name}} if found else None
+
+
+SCOPES: dict[str, Callable[[Session, str], dict[str, Any] | None]] = {
+    "project": _project, "domain": _domain, "system": lambda db, id: {"system": {"all": True}}, "": lambda db, id: {}}
+"""What a token tells of its scope; None if that is gone or switched off."""
 
 
 def body_of(app: Application, payload: Payload, facts: Facts, *, catalogue: bool) -> dict[str, Any]:
@@ -119,7 +122,7 @@ def _subject(call: Call) -> tuple[Payload, Facts]:
     token = call.request.headers.get("x-subject-token", "")
     payload = read(call.application, token)
     if payload is None: raise errors.TokenNotFound()
-    if token != call.token and payload.user_id != call.user_id and not ({"admin", "service"} & set(call.identity.roles)):
+    if token != call.token and payload.user_id != call.user_id and not {"admin", "service"} & set(call.identity.roles):
         raise Forbidden(action="identity:validate_token")
     try: return payload, facts_of(call.application, payload)
     except (errors.LoginRefused, errors.ScopeRefused): raise errors.TokenNotFound() from None
@@ -129,8 +132,8 @@ def show(call: Call) -> Response:
     """GET /v3/auth/tokens: is X-Subject-Token good, and whose is it?"""
     assert call.application is not None and call.request is not None
     story = call.trace
-    with trace.step(story.steps.get("validated") if story else None, "identity",
-                    story.steps.get("caller", "caller") if story else "", call.request.transport) as carried:
+    step, peer = (story.steps.get("validated"), story.steps.get("caller", "caller")) if story else (None, "")
+    with trace.step(step, "identity", peer, call.request.transport) as carried:
         payload, facts = _subject(call)
         carried |= {"user": facts.user["name"], "roles": sorted(facts.roles.values())}
     if story and "validated" in story.steps: _link_login(call.application, payload, story)
@@ -143,10 +146,10 @@ def _link_login(app: Application, payload: Payload, story: trace.Trace) -> None:
     """Gives steps 1 and 2, an earlier request, to the story that this token begins. After a restart of this process what is left of
     them is the token itself: it tells when it was issued and by which methods, not how long that took."""
     remembered = app.state["stories"].get(payload.audit_ids[0])
+    issued, methods = payload.issued_at, payload.methods
     story.spans[:0] = remembered or [
-        trace.Span(name="boot.01", actor="client", peer="identity", transport="http", started=payload.issued_at,
-            carried={"methods": payload.methods}),
-        trace.Span(name="boot.02", actor="identity", peer="client", transport="http", started=payload.issued_at, carried={"from": "token"})]
+        trace.Span(name="boot.01", actor="client", peer="identity", transport="http", started=issued, carried={"methods": methods}),
+        trace.Span(name="boot.02", actor="identity", peer="client", transport="http", started=issued, carried={"from": "token"})]
 
 
 def check(call: Call) -> Response:
@@ -170,5 +173,4 @@ def show_catalogue(call: Call) -> dict[str, Any]:
     assert call.application is not None
     payload = read(call.application, call.token)
     if payload is None or not payload.scope: raise Forbidden(action="identity:get_auth_catalog (the token has no scope)")
-    return {"catalog": catalogue_of(call.application, payload),
-        "links": {"self": call.url("/v3/auth/catalog"), "next": None, "previous": None}}
+    return {"catalog": catalogue_of(call.application, payload), "links": links(call)}

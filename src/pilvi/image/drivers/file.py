@@ -66,7 +66,7 @@ class FileWriter(Writer):
 
     def __init__(self, partial: Path, path: Path) -> None:
         self.partial, self.path = partial, path
-        self.file = partial.open("x+b", buffering=0)
+        self.file = os.fdopen(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "r+b", buffering=0)
 
     def write(self, piece: bytes) -> None:
         view = memoryview(piece)

@@ -15,6 +15,7 @@ from pilvi.core.context import Call
 from pilvi.core.crypto import new_id
 from pilvi.core.db.types import Json
 from pilvi.core.dialect import GLANCE
+from pilvi.core.errors import Forbidden, NotAllowed
 from pilvi.core.http.routes import Route
 from pilvi.core.resource import Resource, create
 from pilvi.core.wire import OPTIONAL, Base, Kind, Timed, boolean, field, integer, list_of, one_of, text, uuid
@@ -74,6 +75,11 @@ class Image(Timed, Base):
 def shared_with(call: Call, *statuses: str) -> ColumnElement[bool]:
     """Images of others that were shared with the caller's project."""
     return and_(Image.visibility == "shared", with_member(Image.id, call.project_id, *statuses))
+
+
+def alive(call: Call) -> ColumnElement[bool]:
+    """Images that exist; for a system-scoped token none do: upstream's policies are for projects."""
+    return false() if call.identity.system else Image.state != DELETED
 
 
 def visible(call: Call) -> ColumnElement[bool]:
@@ -142,6 +148,7 @@ def show(call: Call, id: str) -> dict[str, Any]:
 
 def make(call: Call) -> Any:
     """POST: an image without bytes."""
+    if call.identity.system: raise Forbidden(action="add_image")
     body = call.body if isinstance(call.body, dict) else {}
     for name in body:
         if name in READ_ONLY: raise errors.ReadOnly(name=name)
@@ -170,6 +177,8 @@ def add_links(call: Call, rows: list[Any], bodies: list[dict[str, Any]]) -> None
 def list_images(call: Call) -> dict[str, Any]:
     """GET of the collection."""
     assert call.request is not None
+    if call.request.path.endswith("/"): raise errors.ImageNotFound(id="")
+    if call.identity.system: raise Forbidden(action="get_images")
     RESOURCE.permit(call, "list")
     page = listing.page_of(call, RESOURCE)
     given = dict(call.request.query)
@@ -185,9 +194,16 @@ def list_images(call: Call) -> dict[str, Any]:
     return {"images": RESOURCE.render(call, found)} | listing.links(call, RESOURCE, page, found, more)
 
 
+def delete_nothing(call: Call) -> None:
+    """DELETE with an empty id, which clients expect to be an image that is not there."""
+    assert call.request is not None
+    if call.request.path.endswith("/"): raise errors.ImageNotFound(id="")
+    raise NotAllowed(method="DELETE", allow="GET, POST")
+
+
 RESOURCE = Resource(
     Image, "image", "/v2/images", replace(GLANCE, unknown_fields="keep"), owner="owner", verbs=(), missing=errors.ImageNotFound,
-    schema_path="/v2/schemas/images", visible=visible, alive=lambda call: Image.state != DELETED, default_sort=[("created_at", True)],
+    schema_path="/v2/schemas/images", visible=visible, alive=alive, default_sort=[("created_at", True)],
     policy={"list": "reader", "show": f"role:admin or (role:reader and {SEES})", "create": "member",
             "update": MEMBER, "delete": MEMBER, "upload": MEMBER, "publicize": "admin", "communitize": MEMBER,
             "download": f"role:admin or (role:member and {SEES})"},
@@ -195,5 +211,6 @@ RESOURCE = Resource(
 ROUTES = [
     Route("/v2/images", "GET", list_images, None, transaction="read"),
     Route("/v2/images", "POST", make, None),
+    Route("/v2/images", "DELETE", delete_nothing, "get_images"),
     Route("/v2/images/{id}", "GET", show, None, transaction="read"),
 ]

@@ -28,7 +28,7 @@ from pilvi.network.resources.standard import (
     tag_filters,
     visible_networks,
 )
-from pilvi.network.resources.tables import FloatingIp, Network, Pool, Port, Router, Sharing, Subnet
+from pilvi.network.resources.tables import FloatingIp, Network, Pool, Port, Router, Sharing, Subnet, SubnetPool
 
 LEAST_MTU = {4: 68, 6: 1280}
 IN_THE_WAY = 10
@@ -70,9 +70,8 @@ def _check_provider(db: Session, network: Network, config: Config) -> None:
 
 def _check_mtu(mtu: int, most: int, versions: list[int]) -> None:
     if mtu > most: raise errors.InvalidInput(error_message=f"Requested MTU is too big, maximum is {most}")
-    for version in versions or [4]:
-        if mtu < LEAST_MTU[version]:
-            raise errors.InvalidInput(error_message=f"Requested MTU is too small, minimum for IPv{version} is {LEAST_MTU[version]}")
+    for version in versions:
+        if mtu < LEAST_MTU[version]: raise errors.NetworkMTUSubnetConflict(mtu=mtu, least=LEAST_MTU[version], version=version)
 
 
 def share(db: Session, network: Network, action: str, wanted: bool) -> None:
@@ -101,10 +100,11 @@ def change(call: Call, network: Network, changes: dict[str, Any]) -> None:
     if changes.get("external") is False: call.db.execute(delete(Sharing).where(Sharing.object_id == network.id, Sharing.action == EXTERNAL))
 
 
-def check_unshared(db: Session, network: Network, target: str) -> None:
-    """Raises InvalidSharedSetting if the policy for the target ("*": every one) is what lets a project have ports or subnets there."""
+def check_unshared(db: Session, network: Network, target: str, successor: str = "") -> None:
+    """Raises InvalidSharedSetting if the policy for the target ("*": every one) is what lets a project have ports or subnets there;
+    `successor`: whom a new policy would let in instead."""
     others = set(db.scalars(select(Sharing.target_project).where(
-        Sharing.object_id == network.id, Sharing.action == SHARED, Sharing.target_project != target)))
+        Sharing.object_id == network.id, Sharing.action == SHARED, Sharing.target_project != target))) | {successor}
     if "*" in others: return
     ports = select(Port.project_id).where(Port.network_id == network.id, Port.device_owner.not_in(service_port.OWN))
     users = set(db.scalars(ports.union(select(Subnet.project_id).where(Subnet.network_id == network.id))))
@@ -150,9 +150,17 @@ def render(call: Call, rows: list[Any], bodies: list[dict[str, Any]]) -> None:
         for network_id, subnet_id in call.db.execute(order): subnets[network_id].append(subnet_id)
         given = shared_with(call, SHARED).where(Sharing.object_id.in_(some))
         mine.update(call.db.scalars(given))
+    scopes = _address_scopes(call.db)
     for row, body in zip(rows, bodies, strict=True):
         body |= {"subnets": subnets[row.id], "shared": row.shared or row.id in mine, "availability_zones": ["nova"],
-                 "ipv4_address_scope": None, "ipv6_address_scope": None}
+                 "ipv4_address_scope": scopes.get((row.id, 4)), "ipv6_address_scope": scopes.get((row.id, 6))}
+
+
+def _address_scopes(db: Session) -> dict[tuple[str, int], str]:
+    """{(network, IP version): scope} of the networks whose subnets come from pools in a scope: few."""
+    found = select(Subnet.network_id, Subnet.ip_version, SubnetPool.address_scope_id).join(
+        SubnetPool, SubnetPool.id == Subnet.subnetpool_id).where(SubnetPool.address_scope_id.is_not(None))
+    return {(network_id, version): scope for network_id, version, scope in db.execute(found) if scope}
 
 
 def by_shared(call: Call, values: list[str]) -> ColumnElement[bool]:

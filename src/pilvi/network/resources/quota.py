@@ -29,6 +29,7 @@ from pilvi.network.resources.tables import (
     SecurityGroupRule,
     Sharing,
     Subnet,
+    SubnetPool,
 )
 
 
@@ -43,7 +44,7 @@ KINDS = {"network": quota.Kind(100, _counted(Network)), "subnet": quota.Kind(100
          "port": quota.Kind(500, _counted(Port)), "router": quota.Kind(10, _counted(Router)),
          "floatingip": quota.Kind(50, _counted(FloatingIp)),
          "security_group": quota.Kind(10, _counted(SecurityGroup)), "security_group_rule": quota.Kind(100, _counted(SecurityGroupRule)),
-         "rbac_policy": quota.Kind(10, _counted(Sharing))}
+         "subnetpool": quota.Kind(-1, _counted(SubnetPool)), "rbac_policy": quota.Kind(10, _counted(Sharing))}
 """Neutron's defaults."""
 LIMIT = {"type": ["integer", "string"], "pattern": "^-?[0-9]{1,9}$", "minimum": -1, "maximum": 2147483647}
 BODY = {"type": "object", "required": ["quota"], "properties": {"quota": {

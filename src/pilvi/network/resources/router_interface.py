@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from pilvi.core import clock
 from pilvi.core.context import Call
 from pilvi.core.http.routes import Route
+from pilvi.core.wire import uuid
 from pilvi.network import addressing, errors
 from pilvi.network.port import service_port
 from pilvi.network.port.addresses import choose, give, subnets_of
@@ -22,7 +23,7 @@ from pilvi.network.resources.standard import bump
 from pilvi.network.resources.subnet import RESOURCE as SUBNET
 from pilvi.network.resources.tables import Allocation, FloatingIp, Port, PortGroup, Router, Subnet
 
-BODY = {"type": "object", "properties": {"subnet_id": {"type": "string", "maxLength": 64}, "port_id": {"type": "string", "maxLength": 64}}}
+BODY = {"type": "object", "properties": {"subnet_id": uuid().schema, "port_id": uuid().schema}}
 
 
 def add(call: Call, id: str) -> dict[str, Any]:

@@ -118,14 +118,17 @@ def render(call: Call, rows: list[Any], bodies: list[dict[str, Any]]) -> None:
 
 
 def usable_ids(call: Call, ids: list[str], project_id: str) -> list[str]:
-    """The ids in their order, each once. Raises SecurityGroupNotFound for one that neither the caller nor the port's project has."""
+    """The ids, checked for a port of that project. Raises SecurityGroupNotFound for one that neither the caller nor the project has,
+    SecurityGroupConflict."""
     assert call.db is not None
-    wanted = list(dict.fromkeys(ids))
+    if len(set(ids)) < len(ids): raise errors.InvalidInput(error_message="Duplicate items in the list of security groups")
     allowed = [or_(SecurityGroup.project_id == project_id, *RESOURCE.scope(call))] if not call.is_admin else []
-    known = set(call.db.scalars(select(SecurityGroup.id).where(SecurityGroup.id.in_(wanted), *allowed))) if wanted else set()
-    for id in wanted:
+    known = {id: stateful for id, stateful in call.db.execute(
+        select(SecurityGroup.id, SecurityGroup.stateful).where(SecurityGroup.id.in_(ids), *allowed))} if ids else {}
+    for id in ids:
         if id not in known: raise errors.SecurityGroupNotFound(id=id)
-    return wanted
+    if len(set(known.values())) > 1: raise errors.SecurityGroupConflict()
+    return ids
 
 
 RESOURCE = Resource(

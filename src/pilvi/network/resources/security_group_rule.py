@@ -29,7 +29,7 @@ def says(rule: SecurityGroupRule) -> str:
     """All that the rule says, as one text that its twin would have too."""
     protocol = "" if rule.protocol is None else str(_number(rule.protocol))
     return "|".join("" if part is None else str(part) for part in (
-        rule.direction, rule.ethertype, protocol, rule.port_range_min, rule.port_range_max, rule.remote_ip_prefix, rule.remote_group_id))
+        rule.direction, rule.ethertype, protocol, rule.port_range_min, rule.port_range_max, rule.normalized_cidr, rule.remote_group_id))
 
 
 def _number(protocol: str) -> int:
@@ -103,7 +103,7 @@ def _check_remote(rule: SecurityGroupRule) -> None:
     try: net = ip_network(rule.remote_ip_prefix, strict=False)
     except ValueError: raise errors.InvalidInput(error_message=f"'{rule.remote_ip_prefix[:64]}' is not a valid IP subnet") from None
     if f"IPv{net.version}" != rule.ethertype: raise errors.SecurityGroupRuleParameterConflict(ethertype=rule.ethertype, cidr=str(net))
-    rule.remote_ip_prefix = str(net)
+    rule.normalized_cidr = str(net)
 
 
 def remove(call: Call, rule: SecurityGroupRule) -> None:
@@ -122,10 +122,8 @@ def visible(call: Call) -> ColumnElement[bool]:
 
 
 def render(call: Call, rows: list[Any], bodies: list[dict[str, Any]]) -> None:
-    """`normalized_cidr` repeats the prefix; address groups are not offered."""
-    for body in bodies:
-        body["normalized_cidr"] = body.get("remote_ip_prefix")
-        body["remote_address_group_id"] = None
+    """Address groups are not offered."""
+    for body in bodies: body["remote_address_group_id"] = None
 
 
 RESOURCE = Resource(

@@ -36,6 +36,8 @@ ATTRIBUTE_RULES = {
     **{f"{verb}_port:{name}": ADMIN + SERVICE_OR for verb in ("create", "update") for name in ("binding:host_id", "binding:profile")},
     **{f"{verb}_router:external_gateway_info:{name}": ADMIN
        for verb in ("create", "update") for name in ("enable_snat", "external_fixed_ips")},
+    **{f"{verb}_{name}": ADMIN for verb in ("create", "update") for name in (
+        "subnetpool:shared", "subnetpool:is_default", "address_scope:shared")},
     "create_floatingip:floating_ip_address": ADMIN,
     "create_rbac_policy:target_tenant": "role:admin or not '*':%(target_tenant)s",
     "update_rbac_policy:target_tenant": "role:admin or not '*':%(target_tenant)s",

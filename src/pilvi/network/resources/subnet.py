@@ -21,6 +21,7 @@ from pilvi.network.port import service_port
 from pilvi.network.port.addresses import AUTOMATIC, add_own_addresses, is_automatic, release, set_pools
 from pilvi.network.resources.network import LEAST_MTU
 from pilvi.network.resources.standard import SEEN_BY_AGENTS, SHARED, bump, check_revision, find_network, shared_with, tag_filters
+from pilvi.network.resources.subnet_pool import cut, default_pool
 from pilvi.network.resources.tables import Allocation, Network, Pool, Port, Subnet
 
 MOST_DNS_SERVERS = 5
@@ -32,6 +33,7 @@ def create(call: Call, subnet: Subnet, values: dict[str, Any]) -> None:
     assert call.db is not None
     network = find_network(call, subnet.network_id)
     if network.project_id != call.project_id and not call.is_admin: raise Forbidden(action="create_subnet")
+    _choose_block(call, subnet, values)
     _check_family(subnet, network, values)
     _check_overlap(call.db, subnet)
     _check_ipv6(subnet)
@@ -49,6 +51,24 @@ def create(call: Call, subnet: Subnet, values: dict[str, Any]) -> None:
     bump(network)
 
 
+def _choose_block(call: Call, subnet: Subnet, values: dict[str, Any]) -> None:
+    """The CIDR that was named, or one from a subnet pool."""
+    assert call.db is not None
+    if subnet.use_default_subnetpool:
+        if subnet.subnetpool_id:
+            raise errors.InvalidInput(error_message="subnetpool_id and use_default_subnetpool cannot both be specified")
+        subnet.subnetpool_id = default_pool(call.db, subnet.ip_version)
+    others = set(call.db.scalars(select(Subnet.subnetpool_id).where(
+        Subnet.network_id == subnet.network_id, Subnet.ip_version == subnet.ip_version)))
+    if others - {subnet.subnetpool_id}: raise errors.NetworkSubnetPoolAffinityError()
+    if subnet.subnetpool_id:
+        if values.get("cidr") and values.get("prefixlen"):
+            raise errors.InvalidInput(error_message="cidr and prefixlen must not be supplied together")
+        subnet.cidr = cut(call, subnet.subnetpool_id, values.get("cidr"), values.get("prefixlen"), subnet)
+    elif values.get("cidr") is None:
+        raise errors.BadRequest(resource="subnets", msg="a subnetpool must be specified in the absence of a cidr")
+
+
 def _check_family(subnet: Subnet, network: Network, values: dict[str, Any]) -> None:
     net = ip_network(subnet.cidr)
     if subnet.ip_version not in (4, 6): raise errors.InvalidInput(error_message=f"ip_version {subnet.ip_version} is neither 4 nor 6")
@@ -62,7 +82,7 @@ def _check_family(subnet: Subnet, network: Network, values: dict[str, Any]) -> N
         raise errors.InvalidInput(error_message=f"'{subnet.cidr}' is a multicast or loopback network")
     if net.prefixlen == 0: raise errors.InvalidInput(error_message="0 is not allowed as CIDR prefix length")
     if network.mtu < LEAST_MTU[subnet.ip_version]:
-        raise errors.InvalidInput(error_message=f"The MTU of network {network.id} is too small for IPv{subnet.ip_version}")
+        raise errors.NetworkMTUSubnetConflict(mtu=network.mtu, least=LEAST_MTU[subnet.ip_version], version=subnet.ip_version)
 
 
 def _check_overlap(db: Session, subnet: Subnet) -> None:
@@ -196,7 +216,7 @@ def visible(call: Call) -> ColumnElement[bool]:
 
 def render(call: Call, rows: list[Any], bodies: list[dict[str, Any]]) -> None:
     """Attributes of extensions that have one value here."""
-    for body in bodies: body |= {"subnetpool_id": None, "service_types": [], "segment_id": None, "dns_publish_fixed_ip": False}
+    for body in bodies: body |= {"service_types": [], "segment_id": None, "dns_publish_fixed_ip": False}
 
 
 def by_shared(call: Call, values: list[str]) -> ColumnElement[bool]:

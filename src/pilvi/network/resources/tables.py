@@ -99,7 +99,11 @@ class Subnet(Standard, Tagged, Base):
     network_id: Mapped[str] = field(uuid(), create=REQUIRED, index=True)
     name: Mapped[str] = field(text(255), create=OPTIONAL, update=True, default="")
     ip_version: Mapped[int] = field(integer(4, 6), create=REQUIRED)
-    cidr: Mapped[str] = field(cidr(), create=REQUIRED)
+    cidr: Mapped[str] = field(cidr(), create=OPTIONAL, nullable=False)
+    prefixlen: Mapped[int | None] = field(integer(0, 128), create=OPTIONAL, show=False, filter=False)
+    """Asked for instead of a block, from a subnet pool."""
+    subnetpool_id: Mapped[str | None] = field(uuid(), create=OPTIONAL, index=True)
+    use_default_subnetpool: Mapped[bool | None] = field(boolean(), create=OPTIONAL, show=False, filter=False)
     gateway_ip: Mapped[str | None] = field(ip_address(), create=OPTIONAL, update=True)
     enable_dhcp: Mapped[bool] = field(boolean(), create=OPTIONAL, update=True, default=True)
     allocation_pools: Mapped[list[dict[str, str]]] = field(POOLS, create=OPTIONAL, update=True, default=list, filter=False)
@@ -107,6 +111,28 @@ class Subnet(Standard, Tagged, Base):
     host_routes: Mapped[list[dict[str, str]]] = field(ROUTES, create=OPTIONAL, update=True, default=list, filter=False)
     ipv6_address_mode: Mapped[str | None] = field(one_of("slaac", "dhcpv6-stateful", "dhcpv6-stateless"), create=OPTIONAL)
     ipv6_ra_mode: Mapped[str | None] = field(one_of("slaac", "dhcpv6-stateful", "dhcpv6-stateless"), create=OPTIONAL)
+
+
+class SubnetPool(Standard, Tagged, Base):
+    __tablename__ = "network_subnet_pools"
+    name: Mapped[str] = field(text(255), create=REQUIRED, update=True)
+    prefixes: Mapped[list[str]] = field(list_of(text(64), 100), create=REQUIRED, update=True, filter=False)
+    ip_version: Mapped[int] = field(integer(), nullable=False)
+    min_prefixlen: Mapped[int] = field(integer(0, 128), create=OPTIONAL, update=True, nullable=False)
+    max_prefixlen: Mapped[int] = field(integer(0, 128), create=OPTIONAL, update=True, nullable=False)
+    default_prefixlen: Mapped[int] = field(integer(0, 128), create=OPTIONAL, update=True, nullable=False)
+    default_quota: Mapped[int | None] = field(integer(0), create=OPTIONAL, update=True)
+    shared: Mapped[bool] = field(boolean(), create=OPTIONAL, default=False)
+    is_default: Mapped[bool] = field(boolean(), create=OPTIONAL, update=True, default=False)
+    address_scope_id: Mapped[str | None] = field(uuid(), create=OPTIONAL, update=True, index=True)
+
+
+class AddressScope(Identified, Base):
+    __tablename__ = "network_address_scopes"
+    project_id: Mapped[str] = field(text(255), create=OPTIONAL, nullable=False, index=True)
+    name: Mapped[str] = field(text(255), create=REQUIRED, update=True)
+    ip_version: Mapped[int] = field(integer(4, 6), create=REQUIRED)
+    shared: Mapped[bool] = field(boolean(), create=OPTIONAL, update=True, default=False)
 
 
 class Pool(Base):
@@ -206,6 +232,7 @@ class SecurityGroupRule(Standard, Base):
     port_range_min: Mapped[int | None] = field(integer(), create=OPTIONAL)
     port_range_max: Mapped[int | None] = field(integer(), create=OPTIONAL)
     remote_ip_prefix: Mapped[str | None] = field(text(64), create=OPTIONAL)
+    normalized_cidr: Mapped[str | None] = field(text(64))
     remote_group_id: Mapped[str | None] = field(text(64), create=OPTIONAL, index=True)
     twin: Mapped[str] = mapped_column(String(255))
     """What the rule says, as one text: NULLs are never equal in an index."""

@@ -83,7 +83,8 @@ def _check_names(pairs: Pairs, version: tuple[int, int]) -> None:
     for key, _ in pairs:
         kind = next((kind for kind in KINDS if re.fullmatch(kind + _suffix(version), key)), key)
         if kind not in (*KINDS, "limit", "group_policy", "root_required", "same_subtree") or version < since.get(kind, (1, 10)):
-            raise errors.QueryInvalid(reason=f"Additional properties are not allowed ('{key[:80]}' was unexpected)")
+            problem = "does not match any of the regexes" if version >= (1, 25) else "was unexpected"
+            raise errors.QueryInvalid(reason=f"Additional properties are not allowed ('{key[:80]}' {problem})")
     if version < (1, 25) and not any(key == "resources" for key, _ in pairs):
         raise errors.QueryInvalid(reason="'resources' is a required property")
 

@@ -101,7 +101,7 @@ def rename(call: Call, name: str) -> dict[str, Any]:
     if name in RESOURCE_CLASSES: raise errors.ClassStandard(act="update", name=name)
     find(call, name)
     new = call.body["name"]
-    if custom(call, new): raise errors.ClassTaken(name=new)
+    if custom(call, new): raise errors.ClassNameTaken(name=new)
     if in_use(call, name): raise errors.ClassInUse(name=name)
     call.db.execute(update(CustomClass).where(CustomClass.name == name).values(name=new, updated_at=clock.now()))
     return render(call, new)

@@ -53,6 +53,7 @@ def create(call: Call) -> dict[str, Any]:
 
 def reserve(db: Session, volume: Volume, server_id: str | None) -> Attachment:
     """Reserves an available volume; a server that holds it already may reserve it again (it moves to another host)."""
+    source.lock(db, volume.id)
     if source.being_copied(db, volume.id):
         raise errors.InvalidVolume(reason=f"Volume {volume.id} is being copied or has a snapshot in the making; try again later.")
     try: at_once(db, Volume, volume.id, "reserve")
@@ -136,6 +137,7 @@ def release(call: Call, held: Attachment) -> None:
 
 def follow(db: Session, volume_id: str) -> None:
     """Brings the volume into the state that its attachments make. Repeatable."""
+    source.lock(db, volume_id)
     statuses = db.execute(select(Attachment.status).where(Attachment.volume_id == volume_id)).scalars()
     settle(db, Volume, volume_id, statuses)
 

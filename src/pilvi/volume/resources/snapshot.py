@@ -18,7 +18,7 @@ from pilvi.core.policy import Rule
 from pilvi.core.resource import PERSONAS, Resource
 from pilvi.core.state import WrongState
 from pilvi.volume import errors
-from pilvi.volume.resources import metadata, quota
+from pilvi.volume.resources import metadata, quota, source
 from pilvi.volume.resources.tables import Snapshot, Volume
 from pilvi.volume.snapshot.states import SNAPSHOT, STATES
 
@@ -32,6 +32,7 @@ def take(call: Call, snapshot: Snapshot, values: dict[str, Any]) -> None:
     scope = [] if call.is_admin else [Volume.project_id == call.project_id]
     volume = call.db.execute(select(Volume).where(Volume.id == snapshot.volume_id, Volume.deleted_at.is_(None), *scope)).scalars().first()
     if volume is None: raise errors.VolumeNotFound(id=snapshot.volume_id)
+    source.lock(call.db, volume.id)
     if call.version >= (3, 66) and values.get("force") is False:
         raise errors.InvalidInput(reason="Since microversion 3.66 the 'force' flag is invalid for this request. For backward "
                                          "compatibility, however, when the 'force' flag is passed with a value evaluating to True, it "
@@ -55,8 +56,8 @@ def begin_removal(call: Call, snapshot: Snapshot, *, force: bool) -> None:
     """Starts the removal of a snapshot. Raises InvalidSnapshot."""
     assert call.db is not None and call.application is not None
     db, worker = call.db, call.application.state["worker"]
-    volume = db.get(Volume, snapshot.volume_id)
-    if volume is not None and volume.status in ("in-use", "attaching", "reserved", "detaching"):
+    volume = source.lock(db, snapshot.volume_id)
+    if volume.status in ("in-use", "attaching", "reserved", "detaching"):
         raise errors.InvalidSnapshot(reason=f"its volume {volume.id} is {volume.status}; it has to be detached first.")
     making = select(Volume.id).where(Volume.snapshot_id == snapshot.id, Volume.busy == "creating", Volume.deleted_at.is_(None))
     if db.execute(making).first() and not force: raise errors.InvalidSnapshot(reason="a volume is being made of it.")

@@ -66,6 +66,8 @@ def take_snapshot(call: Call, volume: Volume, snapshot: Snapshot) -> None:
 
 def take_volume(call: Call, volume: Volume, source: Volume) -> None:
     """Size, type and zone follow the source where they were not asked for. Raises InvalidVolume, InvalidInput."""
+    assert call.db is not None
+    source = lock(call.db, source.id)
     if source.status != "available":
         hint = " (a volume in use can't be copied consistently from outside its server)" if source.status == "in-use" else ""
         raise errors.InvalidVolume(reason=f"Originating source volume status must be one of 'available' values{hint}")
@@ -80,6 +82,13 @@ def _inherit(volume: Volume, source: Volume) -> None:
     volume.type_id = volume.type_id or source.type_id
     volume.availability_zone = volume.availability_zone or source.availability_zone
     volume.bootable, volume.image_metadata = source.bootable, source.image_metadata
+
+
+def lock(db: Session, volume_id: str) -> Volume:
+    """The volume as it is now, for this transaction alone: who looks at one row and writes another must not be overtaken between."""
+    volume = db.get(Volume, volume_id, with_for_update=True, populate_existing=True)
+    if volume is None: raise errors.VolumeNotFound(id=volume_id)
+    return volume
 
 
 def being_copied(db: Session, volume_id: str) -> bool:

@@ -1,0 +1,62 @@
+"""Group: users that get roles together.
+
+Source: Identity API v3, "Groups".
+"""
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from pilvi.core.context import Call
+from pilvi.core.db.types import Json
+from pilvi.core.dialect import KEYSTONE
+from pilvi.core.http import auth
+from pilvi.core.resource import Resource
+from pilvi.core.wire import OPTIONAL, REQUIRED, Base, HexIdentified, field, text
+from pilvi.identity import errors
+from pilvi.identity.resources.assignment import forget_actor
+from pilvi.identity.resources.domain import add_extras, place_in_domain
+from pilvi.identity.resources.membership import Membership, leave
+
+
+class Group(HexIdentified, Base):
+    __tablename__ = "identity_groups"
+    name: Mapped[str] = field(text(64, shortest=1), create=REQUIRED, update=True, index=True)
+    domain_id: Mapped[str] = field(text(64), create=OPTIONAL, default="default", nullable=False)
+    description: Mapped[str | None] = field(text(65535), create=OPTIONAL, update=True, default="", nullable=True, filter=False)
+    extra: Mapped[Any] = mapped_column(Json, nullable=True)
+
+
+def place(call: Call, group: Group, values: dict[str, Any]) -> None:
+    """Fills in the domain and keeps names unique in it."""
+    place_in_domain(call, group, values)
+    check_name(call, group, values)
+
+
+def check_name(call: Call, group: Group, values: dict[str, Any]) -> None:
+    """Raises NameTaken."""
+    assert call.db is not None
+    name = values.get("name", group.name)
+    same = select(Group.id).where(Group.name == name, Group.domain_id == group.domain_id, Group.id != group.id)
+    if call.db.execute(same).first(): raise errors.NameTaken(what="group", name=name)
+
+
+def remove(call: Call, group: Group) -> None:
+    """Its roles and memberships go with it."""
+    assert call.db is not None
+    forget_actor(call.db, group.id)
+    leave(call.db, Membership.group_id, group.id)
+    auth.forget()
+
+
+def render(call: Call, rows: list[Any], bodies: list[dict[str, Any]]) -> None:
+    add_extras(call, rows, bodies)
+    for body in bodies: del body["tags"], body["options"]
+
+
+RESOURCE = Resource(
+    Group, "group", "/v3/groups", KEYSTONE, owner=None, missing=errors.GroupNotFound, default_sort=[("name", False)],
+    policy={"list": "admin_reader", "show": "admin_reader", "create": "admin", "update": "admin", "delete": "admin"},
+    on_create=place, on_update=check_name, on_delete=remove, on_render=render)

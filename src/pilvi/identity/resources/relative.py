@@ -1,0 +1,40 @@
+"""How one resource of identity speaks of another without importing it: by name, through the service's manifest.
+
+Source: Identity API v3; every list that hangs below another resource has the same form.
+"""
+from __future__ import annotations
+
+from typing import Any
+
+from pilvi.core.context import Call
+from pilvi.core.resource import Resource
+
+
+def resource(call: Call, name: str) -> Resource:
+    """The resource of that name."""
+    assert call.application is not None
+    return next(each for each in call.application.service.resources if each.name == name)
+
+
+def find(call: Call, name: str, id: str) -> Any:
+    """The row, whoever asks. Raises the NotFound of its kind."""
+    assert call.db is not None
+    kind = resource(call, name)
+    row = call.db.get(kind.table, id)
+    if row is None: raise kind.missing(id=id)
+    return row
+
+
+def listed(call: Call, name: str, ids: Any) -> dict[str, Any]:
+    """A list of the things with these ids (a select), by name."""
+    assert call.db is not None and call.request is not None
+    kind = resource(call, name)
+    table: Any = kind.table
+    rows = list(call.db.query(table).where(table.id.in_(ids)).order_by(table.name))
+    return {kind.plural: kind.render(call, rows), "links": links(call)}
+
+
+def links(call: Call) -> dict[str, Any]:
+    """The links of a list that comes whole."""
+    assert call.request is not None
+    return {"self": call.url(call.request.path), "next": None, "previous": None}

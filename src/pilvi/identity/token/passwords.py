@@ -1,0 +1,23 @@
+"""Passwords are slow to check on purpose: as many at once as there are cores; for an unknown user it takes as long as for others."""
+from __future__ import annotations
+
+import os
+from threading import BoundedSemaphore
+
+from pilvi.core.crypto import check_password, hash_password
+from pilvi.core.http.app import Application
+
+HASHING = BoundedSemaphore(os.cpu_count() or 1)
+"""More at once would only slow everything else."""
+
+
+def hashed(app: Application, password: str) -> str:
+    """The hash to store. Call it outside any transaction."""
+    with HASHING: return hash_password(password, app.config.password_rounds)
+
+
+def fits(app: Application, password: str, stored: str | None) -> bool:
+    """Is it the password of this hash? Without one the answer is no, after the same time. Call it outside any transaction."""
+    if "decoy" not in app.state: app.state["decoy"] = hash_password("nobody", app.config.password_rounds)
+    with HASHING: same = check_password(password, stored or app.state["decoy"])
+    return same and stored is not None
