@@ -98,9 +98,6 @@ class Client:
         return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
 
     def _answer(self, method: str, path: str, body: Any, headers: dict[str, str]) -> http.client.HTTPResponse:
-        if self.connection.sock is None:
-            self.connection.connect()
-            self.connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.connection.request(method, path, None if body is None else json.dumps(body), headers)
         return self.connection.getresponse()
 

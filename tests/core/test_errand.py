@@ -15,7 +15,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from pilvi.core import task
 from pilvi.core.bus.memory import MemoryBus
-from pilvi.core.conductor import Door
+from pilvi.core.conductor import Door, agent_of
 from pilvi.core.db.session import Database
 from pilvi.core.errand import Errand, Runner, Withdrawn
 from pilvi.core.errors import Conflict
@@ -201,3 +201,5 @@ def test_a_host_is_told_of_its_own_tasks_only(show: Show) -> None:
     assert {host for host, _ in queued("h1")} == {"h1"} and len(queued("h1")) == 10 and len(queued("h1", "h2")) == 20
     many = [f"h{number}" for number in range(2, 700)]
     assert {host for host, _ in queued(*many)} == {"h2"}
+    # one process that simulates many hosts is addressed by the name of its first
+    assert agent_of(show.application, "h699") == "h2" and agent_of(show.application, "elsewhere") == "elsewhere"

@@ -11,7 +11,7 @@ monotonic = time.monotonic
 def iso(seconds: float, *, fraction: bool = False, zone: str = "Z") -> str:
     """The instant as ISO 8601: 2026-11-22T17:00:00Z, with microseconds if `fraction`."""
     moment = datetime.fromtimestamp(seconds, UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f" if fraction else "%Y-%m-%dT%H:%M:%S") + zone
+    return moment.isoformat(timespec="microseconds" if fraction else "seconds").removesuffix("+00:00") + zone
 
 
 def parse(text: str) -> float:

@@ -58,9 +58,8 @@ class Door:
 
     def queued(self, application: Application, args: dict[str, Any], message: Message) -> dict[str, Any]:
         """{hosts} → {tasks: [(host, task id)]}: what waits for these hosts; the answer to a lost cast."""
-        first, *others = args["hosts"]
-        if others: application.state.setdefault("agents", {}).update(dict.fromkeys(others, first))
-        queues = {f"host:{host}": host for host in args["hosts"]}
+        if len(hosts := args["hosts"]) > 1: application.state.setdefault("agents", {}).update(dict.fromkeys(hosts, hosts[0]))
+        queues = {f"host:{host}": host for host in hosts}
         ours = self.table.queue.in_(list(queues)) if len(queues) <= MOST_NAMED else self.table.queue.like("host:%")
         free = [self.table.progress.in_(("ready", "debt")), self.table.lease_until < clock.now(), ours]
         with application.database.read() as db:

@@ -6,7 +6,7 @@ import random
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +118,7 @@ class Control:
         else:
             await self._root(scope, send)
 
-    @property
+    @cached_property
     def by_mount(self) -> dict[str, Application]:
         """{mount point: application}; a service answers under each of its catalogue types."""
         return {f"/{kind}": application for application in self.applications.values() for kind in application.service.types}
@@ -163,9 +163,8 @@ def main(directory: Path) -> None:
     control.start()
     host, _, port = settings.listen.rpartition(":")
     server = _Server(uvicorn.Config(control, host, int(port), log_config=None, access_log=False, lifespan="off", loop="uvloop",
-        http="httptools",
-                                    ws="websockets-sansio", timeout_graceful_shutdown=5, server_header=False,
-                                    h11_max_incomplete_event_size=65536))
+                                    http="httptools", ws="websockets-sansio", proxy_headers=False, timeout_graceful_shutdown=5,
+                                    server_header=False, h11_max_incomplete_event_size=65536))
     server.run()
     control.stop()
 

@@ -61,7 +61,7 @@ def bind_ports(node: Node, errand: Errand) -> dict[str, Any]:
         there = node.apis.ask(errand, lambda call: network.list_ports(call, device_id=errand.subject_id, steps={"validate": "boot.24"}))
         ports: list[dict[str, Any]] = []
         for wanted in errand.described["networks"]: ports.append(_port(node, errand, wanted, there, {port["id"] for port in ports}))
-    nics = [_nic(node, errand, port) for port in ports]
+    nics = [_nic(port, wanted["mtu"]) for port, wanted in zip(ports, errand.described["networks"], strict=True)]
     subnets = subnets_of(node, errand, ports)
     trace.mark("boot.25", "network API", "compute agent", "http", macs=[n["mac"] for n in nics],
                addresses=[ip["ip_address"] for port in ports for ip in port["fixed_ips"]])
@@ -108,9 +108,8 @@ def _port(node: Node, errand: Errand, wanted: dict[str, Any], there: list[dict[s
     return node.apis.ask(errand, make)
 
 
-def _nic(node: Node, errand: Errand, port: dict[str, Any]) -> dict[str, Any]:
-    net = node.apis.ask(errand, lambda call: network.show_network(call, port["network_id"]))
-    return {"port_id": port["id"], "network_id": port["network_id"], "mac": port["mac_address"], "mtu": net.get("mtu") or 1500,
+def _nic(port: dict[str, Any], mtu: int) -> dict[str, Any]:
+    return {"port_id": port["id"], "network_id": port["network_id"], "mac": port["mac_address"], "mtu": mtu,
             "binding": {"vif_type": port["binding:vif_type"], "vif_details": port["binding:vif_details"]}}
 
 

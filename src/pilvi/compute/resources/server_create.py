@@ -220,7 +220,7 @@ def _image_facts(call: Call, id: str) -> dict[str, Any]:
 
 
 def _networks(call: Call, asked: dict[str, Any]) -> list[dict[str, Any]] | str:
-    """[{network, network_name, port?, fixed_ip?}]; `none` for no network."""
+    """[{network, name, mtu, port?, fixed_ip?}]; `none` for no network."""
     given = asked.get("networks")
     if given == "none": return "none"
     if not given or given == "auto": return _only_network(call, must=given == "auto")
@@ -229,7 +229,7 @@ def _networks(call: Call, asked: dict[str, Any]) -> list[dict[str, Any]] | str:
         if nic.get("port"): found.append(_port(call, nic["port"]))
         elif nic.get("uuid"):
             net = _network(call, nic["uuid"])
-            found.append({"network": net["id"], "name": net["name"], "fixed_ip": nic.get("fixed_ip"), "tag": nic.get("tag")})
+            found.append(_wish(net) | {"fixed_ip": nic.get("fixed_ip"), "tag": nic.get("tag")})
         else: raise Invalid("A network needs its uuid, or a port.")
     return found
 
@@ -238,7 +238,12 @@ def _port(call: Call, id: str) -> dict[str, Any]:
     try: port = network.show_port(call, id)
     except NotFound: raise errors.PortUnknown(id=id) from None
     if port.get("device_id"): raise errors.PortInUse(id=id)
-    return {"network": port["network_id"], "name": _network(call, port["network_id"])["name"], "port": id}
+    return _wish(_network(call, port["network_id"])) | {"port": id}
+
+
+def _wish(net: dict[str, Any]) -> dict[str, Any]:
+    """What the host must know of a network that the server joins."""
+    return {"network": net["id"], "name": net["name"], "mtu": net.get("mtu") or 1500}
 
 
 def _network(call: Call, id: str) -> dict[str, Any]:
@@ -257,7 +262,7 @@ def _only_network(call: Call, *, must: bool) -> list[dict[str, Any]] | str:
     if not found:
         if must: raise errors.NetworkUnknown("Unable to automatically allocate a network for project; create one and name it.")
         return "none"
-    return [{"network": found[0]["id"], "name": found[0]["name"]}]
+    return [_wish(found[0])]
 
 
 def _groups(call: Call, asked: dict[str, Any]) -> list[dict[str, str]]:

@@ -6,8 +6,9 @@ lock errors with 8 writers, none with IMMEDIATE). Keep transactions short; never
 """
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event
@@ -32,6 +33,8 @@ class Database:
         self.written: list[Callable[[], None]] = []
         """Called, quickly, after each transaction that wrote, by its thread. (The engine's own event comes before the commit.)"""
         self._writer = self.engine.execution_options(pilvi_write=True)
+        self._turn: AbstractContextManager[Any] = threading.RLock() if self.sqlite else nullcontext()
+        """SQLite has one writer; those that wait in its own manner sleep, for up to 100 ms, while nobody writes."""
         if self.sqlite: _prepare_sqlite(self.engine)
 
     @contextmanager
@@ -42,7 +45,7 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Session]:
         """A transaction that writes: commits at the end, rolls back on an exception."""
-        with self._session(self._writer) as session:
+        with self._turn, self._session(self._writer) as session:
             yield session
             session.flush()
             session.commit()
@@ -75,4 +78,6 @@ def _prepare_sqlite(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Any) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("pilvi_write") else "BEGIN")
+        # Not through SQLAlchemy, whose way to a statement without parameters or rows costs as much as a small select.
+        driver = connection.connection.driver_connection
+        driver.execute("BEGIN IMMEDIATE" if connection.get_execution_options().get("pilvi_write") else "BEGIN")

@@ -213,8 +213,14 @@ class Application:
             return
         try: request.body = await read_body(receive, limits.BODY_BYTES)
         except TooLarge as failure: response = self.fault(failure, self._call(request))
-        else: response = await loop.run_in_executor(self.threads, self.handle, request)
+        else: response = await loop.run_in_executor(self.threads, self._handle_whole, request)
         await send_response(response, send, head=request.method == "HEAD", threads=self.threads)
+
+    def _handle_whole(self, request: Request) -> Response:
+        """`handle`, with the body as bytes: a long one is not made on the event loop."""
+        response = self.handle(request)
+        if response.chunks is None and response.body is not None: response.body = response.payload()
+        return response
 
     def _streaming(self, request: Request) -> bool:
         try: node, _ = self.routes.find(self._without_project(request.path))
