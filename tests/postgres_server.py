@@ -25,26 +25,43 @@ def _owner() -> str | None:
     return "postgres" if "postgres" in known else "nobody"
 
 
+class Server:
+    """One cluster. It may be killed and started again."""
+
+    def __init__(self) -> None:
+        self.folder, self.owner = Path(tempfile.mkdtemp(prefix="pilvi-postgres-", dir="/var/tmp")), _owner()
+        if self.owner: shutil.chown(self.folder, self.owner)
+        self.url = f"postgresql+psycopg://pilvi@/postgres?host={self.folder}"
+        subprocess.run([BINARIES / "initdb", "-D", self.folder / "data", "-U", "pilvi", "-A", "trust", "-E", "UTF8", "--no-sync"],
+                       check=True, user=self.owner, cwd="/", stdout=subprocess.DEVNULL)
+        self.start()
+
+    def start(self) -> None:
+        """Returns when it answers."""
+        self.process = subprocess.Popen(
+            [BINARIES / "postgres", "-D", self.folder / "data", "-k", self.folder, "-h", "", "-F", "-c", "max_connections=200"],
+            user=self.owner, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        _wait(self.url)
+
+    def kill(self) -> None:
+        """kill -9 of all its processes."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(60)
+
+    def remove(self) -> None:
+        """Ends it and removes its files."""
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(60)
+        shutil.rmtree(self.folder)
+
+
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """The address of an empty database server; a test makes its own database there."""
     if not (BINARIES / "initdb").exists(): pytest.skip("PostgreSQL 15 is not installed")
-    folder = Path(tempfile.mkdtemp(prefix="pilvi-postgres-", dir="/var/tmp"))
-    owner = _owner()
-    if owner: shutil.chown(folder, owner)
-    subprocess.run([BINARIES / "initdb", "-D", folder / "data", "-U", "pilvi", "-A", "trust", "-E", "UTF8", "--no-sync"], check=True,
-                   user=owner,
-                   cwd="/", stdout=subprocess.DEVNULL)
-    server = subprocess.Popen([BINARIES / "postgres", "-D", folder / "data", "-k", folder, "-h", "", "-F", "-c", "max_connections=200"],
-                              user=owner, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    url = f"postgresql+psycopg://pilvi@/postgres?host={folder}"
-    try:
-        _wait(url)
-        yield url
-    finally:
-        server.send_signal(signal.SIGINT)
-        server.wait(60)
-        shutil.rmtree(folder)
+    server = Server()
+    try: yield server.url
+    finally: server.remove()
 
 
 def _wait(url: str) -> None:

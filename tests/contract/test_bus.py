@@ -24,7 +24,7 @@ from pilvi.core.bus.interface import (
     PeerLost,
     RemoteFailure,
 )
-from pilvi.core.errors import Conflict
+from pilvi.core.errors import Conflict, Unavailable
 
 
 class NoValidHost(Conflict):
@@ -192,6 +192,18 @@ def test_a_repeated_call_gets_the_stored_answer(world: World) -> None:
         assert [each.result() for each in at_once] == [{"runs": 1}] * 3
     assert world.first.call("count", "count", {}, deadline_seconds=10, call_id="same") == {"runs": 1}
     assert world.first.call("count", "count", {}, deadline_seconds=10, call_id="other") == {"runs": 2}
+
+
+def test_a_repeated_call_that_failed_is_run_again(world: World) -> None:
+    runs: list[Any] = []
+
+    def unlucky_once(args: dict[str, Any], message: Message) -> dict[str, Any]:
+        runs.append(args)
+        if len(runs) == 1: raise Unavailable(reason="the database is away")
+        return {"runs": len(runs)}
+    world.another("agent").serve("unlucky", {"report": unlucky_once})
+    with pytest.raises(RemoteFailure): served(lambda: world.first.call("unlucky", "report", {}, deadline_seconds=10, call_id="same"))
+    assert world.first.call("unlucky", "report", {}, deadline_seconds=10, call_id="same") == {"runs": 2}
 
 
 def test_those_who_serve_one_target_share_its_messages(world: World) -> None:

@@ -18,7 +18,7 @@ from tests.postgres_server import new_database
 
 from pilvi.core import clock, task
 from pilvi.core.db.session import Database
-from pilvi.core.errors import Conflict
+from pilvi.core.errors import Conflict, Unavailable
 from pilvi.core.task import CONTROL, MOVED, AgentStep, Flow, Step, Superseded, TaskColumns, Worker
 
 HOST = "host:h"
@@ -239,6 +239,20 @@ def test_a_new_process_frees_what_its_own_node_held_and_nothing_of_other_nodes(d
     worker.stop()
     with database.read() as db: free = [job.subject_id for job in db.query(Job) if job.lease_until < clock.now()]
     assert free == ["one/7/1"]
+
+
+def test_what_could_not_be_committed_is_tried_again_before_its_lease_ends(database: Database) -> None:
+    tries, ended = list[bool](), list[bool]()
+
+    def away_at_first(db: Any, job: Any, failed: bool) -> None:
+        tries.append(failed)
+        if len(tries) == 1: raise Unavailable(reason="the database is away")
+        ended.append(failed)
+
+    began = time.monotonic()
+    flow = Flow("unlucky", [Step(lambda application, job: None)], away_at_first)
+    _work(database, flow, ended)
+    assert tries == [False, False] and time.monotonic() - began < task.LEASE_SECONDS / 2
 
 
 def _worker(database: Database, flow: Flow) -> Worker:

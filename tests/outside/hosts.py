@@ -39,7 +39,8 @@ class Machine:
 
     def pilvi(self, *words: str, timeout: float = 600) -> str:
         """Pilvi's command line here, from the source that is tested."""
-        return self.run("env", f"PYTHONPATH={ROOT / 'src'}", sys.executable, "-m", "pilvi.run.cli", *words, "--state", self.state, timeout=timeout)
+        program = ("env", f"PYTHONPATH={ROOT / 'src'}", sys.executable, "-m", "pilvi.run.cli")
+        return self.run(*program, *words, "--state", self.state, timeout=timeout)
 
     def openstack(self, cloud: str, *words: str, project: str = "") -> str:
         """The openstack client as one of the users in clouds.yaml."""

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import tempfile
@@ -35,12 +34,13 @@ def machines() -> Iterator[tuple[Machine, Machine]]:
         broker.send_signal(signal.SIGTERM)
         broker.wait(30)
         for machine in (two, one): machine.remove()
-        if os.environ.get("PILVI_KEEP") is None: shutil.rmtree(base)
+        shutil.rmtree(base)
 
 
 def test_a_second_machine_joins(machines: tuple[Machine, Machine]) -> None:
     one, two = machines
-    build(one.state / "guest", cache_dir=one.state / "guest" / "packages", progress=print)  # here: the machines of the test do not reach Debian
+    # Here, since the machines of the test do not reach Debian.
+    build(one.state / "guest", cache_dir=one.state / "guest" / "packages", progress=print)
     one.pilvi("up", "--privileged-control", "--listen", f"{one.address}:5000", "--bus-url", f"nats://{one.address}:4222",
               "--network-listen", f"{one.address}:6642", "--tunnel-address", one.tunnel)
     ticket = two.state.parent / "second.json"

@@ -271,12 +271,25 @@ class Worker:
         for thread in self._running: thread.join(30)
 
     def _work(self) -> None:
+        stranded = False
         while not self._stop.is_set():
             try:
+                if stranded: self._let_go()
+                stranded = False
                 if not self.once(): self._wake.acquire(timeout=POLL_SECONDS)
             except Exception:
                 LOG.exception("task worker failed", service=self.application.service.name)
+                stranded = True
                 self._stop.wait(1.0)
+
+    def _let_go(self) -> None:
+        """Frees what this thread had claimed when the database went away; otherwise it would wait for its lease to end."""
+        with self.application.database.write() as db:
+            db.execute(update(self.table).where(self.table.claimed_by == self._claimant(), self.table.progress.in_(("ready", "debt")))
+                       .values(lease_until=0.0))
+
+    def _claimant(self) -> str:
+        return f"{self.name}/{threading.get_ident()}"
 
     def once(self) -> bool:
         """Claims one task and carries it on as far as control can; False if there was none."""
@@ -284,7 +297,7 @@ class Worker:
             if db.execute(select(self.table.id).where(self.table.queue == CONTROL, self.table.progress.in_(("ready", "debt")),
                                                       self.table.lease_until < clock.now()).limit(1)).first() is None: return False
         with self.application.database.write() as db:
-            task = claim(db, self.table, CONTROL, f"{self.name}/{threading.get_ident()}")
+            task = claim(db, self.table, CONTROL, self._claimant())
         while task is not None: task = self._act(task)
         return True
 

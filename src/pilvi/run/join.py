@@ -102,9 +102,8 @@ def read(path: Path) -> Join:
 
 
 def accept(join: Join, directory: Path, tunnel_address: str = "") -> Settings:
-    """This machine's settings as that host; keeps the file beside them. `tunnel_address`: this machine's, if not the one by which it
-    reaches
-    the APIs."""
+    """This machine's settings as that host; keeps the file beside them. `tunnel_address`: this machine's, if not the one towards the
+    APIs."""
     directory.mkdir(mode=0o755, parents=True, exist_ok=True)
     write(join, directory / "join.json")
     return Settings(state=str(directory), control=False, simulated=join.simulated, public_url=join.url, bus_url=join.bus_url,

@@ -108,10 +108,15 @@ def load(directory: Path) -> Settings:
 
 
 def save(settings: Settings) -> None:
-    """Writes cloud.json, whole or not at all."""
+    """Writes cloud.json, whole or not at all; where addresses hold passwords, only the processes may read it."""
     path = settings.directory / "cloud.json"
     beside = path.with_name(".cloud.json")
-    beside.write_bytes(msgspec.json.format(msgspec.json.encode(settings)))
+    beside.unlink(missing_ok=True)
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(msgspec.json.format(msgspec.json.encode(settings)))
+    secret = any("@" in url for url in (settings.database_url, settings.bus_url))
+    if os.getuid() == 0: os.chown(beside, 0, settings.control_uid)
+    beside.chmod(0o640 if secret else 0o644)
     beside.rename(path)
 
 

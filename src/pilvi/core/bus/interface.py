@@ -1,7 +1,8 @@
 """What every bus offers: calls with an answer, hints without one, and words to all; the failures a caller can meet.
 
 Calls are delivered at least once: after a broken connection they are sent again with the same id, and a process that has answered that id
-gives the stored answer again. A process that was restarted meanwhile has forgotten it, so handlers must be repeatable.
+gives the stored answer again; what failed is run again. A process that was restarted meanwhile has forgotten it, so handlers must be
+repeatable.
 """
 from __future__ import annotations
 

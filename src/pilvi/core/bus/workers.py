@@ -167,7 +167,7 @@ class _Answers:
     def give(self, request_id: str, reply: Reply) -> None:
         with self._lock:
             waiting = self._waiting.pop(request_id)
-            if reply.outcome in (DONE, FAILED): self._store(reply)
+            if reply.outcome == DONE: self._store(reply)  # what failed may succeed when the reason, a database that was away, is over
         for answer in waiting: answer(reply)
 
     def _store(self, reply: Reply) -> None:
