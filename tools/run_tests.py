@@ -35,7 +35,7 @@ SUITES: dict[str, list[str]] = {
     "crash": ["tests/crash"],
     "debian": ["tests/outside/test_debian.py"],
     "fuzz": ["tests/fuzz"],
-    "postgres": ["tests/postgres"],
+    "postgres": [*PARALLEL, "-k", "postgres", "tests/core", "tests/fuzz"],
     "outside": ["-m", "not debian", "tests/outside"],
 }
 """{name: pytest's arguments}. A named suite runs all that it holds, the real and slow ones too; `debian` is in no other."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,16 @@ def kill(state: Path, victim: str) -> None:
     """kill -9, now."""
     until(lambda: supervisor.running(state, victim) is not None, f"{victim} runs")
     os.kill(supervisor.running(state, victim) or 0, signal.SIGKILL)
+
+
+@contextmanager
+def frozen(state: Path, victim: str) -> Iterator[None]:
+    """Within, the process does not run: it answers nothing, but its connections stay."""
+    until(lambda: supervisor.running(state, victim) is not None, f"{victim} runs")
+    pid = supervisor.running(state, victim) or 0
+    os.kill(pid, signal.SIGSTOP)
+    try: yield
+    finally: os.kill(pid, signal.SIGCONT)
 
 
 def find(demo: Session, name: str) -> dict[str, Any] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from tests.crash.inside import Cloud, parked
+from tests.crash.inside import Cloud, parked, until
 
 STEPS = [f"boot.{number:02}" for number in range(8, 30)]
 LOOK_SECONDS = 0.4
@@ -39,3 +39,15 @@ def test_delete_of_a_server_that_runs(inside: Cloud) -> None:
     assert server and server["status"] == "ACTIVE" and len(inside.machines(id)) == 1
     inside.delete(id)
     inside.gone(id)
+
+
+def test_a_port_that_was_plugged_later_stays_its_users(inside: Cloud) -> None:
+    port = inside.ask("demo", "network", "POST", "/v2.0/ports", {"port": {"network_id": inside.network}})["port"]["id"]
+    id = inside.boot("plugged")
+    assert inside.settled(id)
+    inside.ask("demo", "compute", "POST", f"/v2.1/servers/{id}/os-interface", {"interfaceAttachment": {"port_id": port}})
+    until(lambda: not inside.tasks(id), "the card is plugged")
+    inside.delete(id)
+    inside.gone(id)
+    assert [p["id"] for p in inside.ask("demo", "network", "GET", "/v2.0/ports", id=port)["ports"]] == [port]
+    inside.ask("demo", "network", "DELETE", f"/v2.0/ports/{port}")

@@ -3,9 +3,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
-from tests.crash.inside import Cloud, Counting
+from tests.crash.inside import Cloud, Counting, until
 
 from pilvi.compute.drivers.simulated import Failures
 
@@ -87,3 +88,41 @@ def disabled(cloud: Cloud, *numbers: int) -> Iterator[None]:
     switch("disabled")
     try: yield
     finally: switch("enabled")
+
+
+def test_volumes_of_a_boot_that_moves(cloud: Cloud) -> None:
+    """What the boot made on the host that failed is made anew on the next; what the user brought is not touched."""
+    local = {"source_type": "image", "destination_type": "local", "boot_index": 0, "uuid": cloud.image}
+    blank = {"source_type": "blank", "destination_type": "volume", "volume_size": 1, "delete_on_termination": True, "boot_index": -1}
+    with disabled(cloud, 1, 2):
+        id = cloud.boot("always-3", block_device_mapping_v2=[local, blank])
+        server = cloud.settled(id)
+    assert server and server["status"] == "ACTIVE" and cloud.host_of(id) is cloud.hosts[0], server
+    assert [one["id"] for one in server["os-extended-volumes:volumes_attached"]] == _volumes(cloud)
+    cloud.delete(id)
+    cloud.gone(id)
+    until(lambda: not _volumes(cloud), "its volume is gone too")
+
+
+def _volumes(cloud: Cloud) -> list[str]:
+    """The volumes that there are, once none of them is being made or removed."""
+    def calm() -> list[Any]:
+        shown = cloud.ask("demo", "volume", "GET", "/v3/volumes/detail")["volumes"]
+        return [one["id"] for one in shown if one["status"] in ("creating", "deleting", "attaching")]
+
+    until(lambda: not calm(), "the volumes are calm")
+    return [one["id"] for one in cloud.ask("demo", "volume", "GET", "/v3/volumes")["volumes"]]
+
+
+def test_a_brought_volume_outlives_a_boot_that_fails(cloud: Cloud) -> None:
+    volume = cloud.ask("demo", "volume", "POST", "/v3/volumes", {"volume": {"size": 1}})["volume"]["id"]
+    until(lambda: _volumes(cloud) == [volume], "the volume is there")
+    brought = {"source_type": "volume", "destination_type": "volume", "uuid": volume, "delete_on_termination": True, "boot_index": 0}
+    with disabled(cloud, 0):
+        id = cloud.boot("always-4", block_device_mapping_v2=[brought], imageRef="")
+        server = cloud.settled(id)
+    assert server and server["status"] == "ERROR", server
+    assert cloud.ask("demo", "volume", "GET", f"/v3/volumes/{volume}")["volume"]["status"] == "available"
+    cloud.delete(id)
+    cloud.gone(id)
+    until(lambda: not _volumes(cloud), "it goes with the server, as was asked")

@@ -33,6 +33,16 @@ def volume_of(demo: Session, name: str) -> str:
     return str(made["id"])
 
 
+def volume_beside(demo: Session, admin: Session, server: dict[str, Any]) -> str:
+    """A free volume on the server's host: users can't choose where one is made, so they are made until one is there."""
+    host = patiently(lambda: admin.ask("compute", "GET", f"/v2.1/servers/{server['id']}"))["server"]["OS-EXT-SRV-ATTR:host"]
+    for _ in range(20):
+        id = volume_of(demo, "extra")
+        if admin.ask("volume", "GET", f"/v3/volumes/{id}")["volume"]["os-vol-host-attr:host"].startswith(host + "@"): return id
+        demo.ask("volume", "DELETE", f"/v3/volumes/{id}")
+    raise AssertionError(f"no volume came to {host}")
+
+
 def status(demo: Session, volume_id: str) -> str | None:
     """The volume's status; None: it is gone."""
     try: found: str = patiently(lambda: demo.ask("volume", "GET", f"/v3/volumes/{volume_id}"))["volume"]["status"]
@@ -64,7 +74,7 @@ def test_power(processes: Cloud, verb: str, victim: str) -> None:
 @pytest.mark.parametrize("victim", ["control", "agent"])
 def test_volume_comes_and_goes(processes: Cloud, victim: str) -> None:
     demo, admin, server = boot(processes, f"attach-{victim}")
-    id, path = volume_of(demo, "extra"), f"/v2.1/servers/{server['id']}/os-volume_attachments"
+    id, path = volume_beside(demo, admin, server), f"/v2.1/servers/{server['id']}/os-volume_attachments"
     demo.ask("compute", "POST", path, {"volumeAttachment": {"volumeId": id}})
     kill(processes.state, victim)
     until(lambda: status(demo, id) == "in-use", lambda: f"the volume is in use: {status(demo, id)}")

@@ -28,7 +28,10 @@ def build(target: Path) -> Path:
         (work / "debian.tar").unlink()
         (tree / "etc/fstab").write_text(FSTAB)
         (tree / "etc/hostname").write_text("unnamed\n")
+        (tree / "etc/hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
         (tree / "etc/machine-id").write_text("")
+        # so small a Debian has no locales to choose from, and cloud-init would count that as its failure
+        (tree / "etc/cloud/cloud.cfg.d/20_no_locale.cfg").write_text("locale: false\n")
         for key in (tree / "etc/ssh").glob("ssh_host_*"): key.unlink()
         used = sum(path.lstat().st_blocks for path in tree.rglob("*")) // 2048
         _run("mke2fs", "-q", "-t", "ext4", "-L", LABEL, "-d", tree, work / "root.img", f"{used * 11 // 10 + ROOM_MIB}M")

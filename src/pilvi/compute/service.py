@@ -25,6 +25,7 @@ from pilvi.compute.resources.attachment import BlockDevice
 from pilvi.compute.resources.flavor import FlavorAccess
 from pilvi.compute.scheduler import worker as scheduler
 from pilvi.compute.server.flows import FLOWS
+from pilvi.compute.server.orphans import give_back
 from pilvi.compute.server.overdue import settle_overdue
 from pilvi.core.context import Call
 from pilvi.core.dialect import NOVA
@@ -83,7 +84,7 @@ SERVICE = Service(
     tables=[FlavorAccess, BlockDevice, task.Task, task.SpanRow, task.Action, host.Host, console.ConsoleTicket, quota_set.QuotaLimit],
     flows=list(FLOWS.values()),
     handlers={"compute.scheduler": {"select_host": scheduler.select_host}, "compute.conductor": HANDLERS},
-    loops=[Loop("settle overdue tasks", 5, settle_overdue)],
+    loops=[Loop("settle overdue tasks", 5, settle_overdue), Loop("give back orphans", 60, give_back)],
     rules={**flavor.RULES, **hold.RULES, **host.RULES, **task.RULES, **console.RULES, **volume_attachment.RULES,
            **interface.RULES, **quota_set.RULES,
            "os_compute_api:extensions": task.RULES["os_compute_api:os-instance-actions:list"]},

@@ -47,9 +47,9 @@ def create(call: Call, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def made_for(call: Call, project_id: str, metadata: dict[str, str]) -> list[dict[str, Any]]:
-    """The caller's own volumes in a project that carry these words and have not failed."""
+    """The caller's own volumes in a project that carry these words, have not failed and do not go."""
     found = _send(call, "GET", _base(project_id) + "/volumes/detail", query={"metadata": repr(metadata)}).json()["volumes"]
-    return [volume for volume in found if not volume["status"].startswith("error")]
+    return [volume for volume in found if not volume["status"].startswith(("error", "deleting"))]
 
 
 def _base(project_id: str | None) -> str:

@@ -27,7 +27,7 @@ def test_agents_know_each_act() -> None:
 @pytest.mark.parametrize("failed_at", range(len(BOOT.steps)))
 def test_a_boot_undoes_what_it_has_made_last_things_first(failed_at: int) -> None:
     way = [name for _, name, _, step in BOOT.undos() if step <= failed_at]
-    assert way == ["destroy_machine", "drop_volumes", "drop_ports", "release_host"][-(1, 1, 2, 3, 4)[failed_at]:]
+    assert way == ["destroy_machine", "unmake_volumes", "drop_ports", "release_host"][-(1, 1, 2, 3, 4)[failed_at]:]
 
 
 def test_the_machine_is_the_step_from_which_a_boot_does_not_move() -> None:

@@ -59,7 +59,8 @@ def test_policy_is_asked_before_the_function(family: Shop) -> None:
 
 def test_bodies_that_cannot_be_read(family: Shop) -> None:
     for raw, headers, status in [
-        (b"{", {}, 400), (b'{"thing": {"name": "\\u0000"}}', {}, 400), (b'{"\\u0000": {}}', {}, 400), (b"\xff\xfe", {}, 400), (b'{"thing": NaN}', {}, 400), (b"[" * 100_000, {}, 400),
+        (b"{", {}, 400), (b'{"thing": {"name": "\\u0000"}}', {}, 400), (b'{"\\u0000": {}}', {}, 400), (b"\xff\xfe", {}, 400),
+        (b'{"thing": NaN}', {}, 400), (b"[" * 100_000, {}, 400),
         (b"[" * 100 + b"]" * 100, {}, 400),
         (b'{"thing": {"name": "\\ud800"}}', {}, 400), (b"name=a", {"content_type": "application/x-www-form-urlencoded"}, 415),
         (b"<thing/>", {"content_type": "application/xml"}, 415), (b" " * 1_048_577, {}, 413), (b"1e999", {}, 400)]:

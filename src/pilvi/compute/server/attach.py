@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from pilvi.compute.resources.attachment import BlockDevice
 from pilvi.compute.resources.server import Server
 from pilvi.compute.resources.task import conclude
+from pilvi.compute.server.boot import brought
 from pilvi.core import clock
 from pilvi.core.http.app import Application
 from pilvi.core.task import AgentStep, Flow, Step
@@ -25,7 +26,8 @@ def drop_attachment(application: Application, task: Any) -> None:
 def drop_port(application: Application, task: Any) -> None:
     """Deletes the card's port, or frees it if the user brought it."""
     call = application.state["service_call"]()
-    if task.facts.get("brought"):
+    with application.database.read() as db: kept = brought(db, task.subject_id)
+    if task.facts["port_id"] in kept:
         network.update_port(call, task.facts["port_id"], {"device_id": "", "device_owner": "", "binding:host_id": ""})
     else:
         network.delete_port(call, task.facts["port_id"])
@@ -45,7 +47,7 @@ def changed(db: Session, task: Any, failed: bool) -> None:
 
 ATTACH = [
     Flow("attach_volume", ended=changed, steps=[AgentStep("plug_volume", undo=drop_attachment, undo_on_host="unplug_volume")]),
-    Flow("detach_volume", ended=changed, steps=[AgentStep("unplug_volume"), Step(drop_attachment)]),
+    Flow("detach_volume", ended=changed, patient=True, steps=[AgentStep("unplug_volume"), Step(drop_attachment)]),
     Flow("attach_interface", ended=changed, steps=[AgentStep("plug_interface", undo=drop_port, undo_on_host="unplug_interface")]),
-    Flow("detach_interface", ended=changed, steps=[AgentStep("unplug_interface"), Step(drop_port)]),
+    Flow("detach_interface", ended=changed, patient=True, steps=[AgentStep("unplug_interface"), Step(drop_port)]),
 ]

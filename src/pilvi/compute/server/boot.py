@@ -7,15 +7,15 @@ from __future__ import annotations
 from typing import Any
 
 import structlog
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from pilvi.compute.resources.attachment import BlockDevice, devices_of
 from pilvi.compute.resources.server import Server
-from pilvi.compute.resources.task import keep_spans
+from pilvi.compute.resources.task import Task, keep_spans
 from pilvi.compute.server import ended
 from pilvi.core import trace
 from pilvi.core.bus.interface import RemoteFailure
-from pilvi.core.context import Call
 from pilvi.core.errors import Failure, Unavailable
 from pilvi.core.http.app import Application
 from pilvi.core.task import MOVED, AgentStep, Flow, Step, Superseded
@@ -55,33 +55,57 @@ def release_host(application: Application, task: Any) -> None:
 
 
 def drop_ports(application: Application, task: Any) -> None:
+    """The server's ports go."""
+    free_ports(application, task.subject_id)
+
+
+def free_ports(application: Application, server_id: str) -> None:
     """Deletes the ports that the boot made, and frees those that the user brought."""
     call = application.state["service_call"]()
-    with application.database.read() as db: server = db.get(Server, task.subject_id)
-    brought = {nic.get("port") for nic in (server.requested.get("networks") or [])} if server and isinstance(
-        server.requested.get("networks"), list) else set()
-    for port in network.list_ports(call, device_id=task.subject_id):
-        if port["id"] in brought:
+    with application.database.read() as db: kept = brought(db, server_id)
+    for port in network.list_ports(call, device_id=server_id):
+        if port["id"] in kept:
             network.update_port(call, port["id"], {"device_id": "", "device_owner": "", "binding:host_id": ""})
         else:
             network.delete_port(call, port["id"])
 
 
+def brought(db: Session, server_id: str) -> set[str]:
+    """The ports that the user brought, when the server was made or later."""
+    server = db.get(Server, server_id)
+    wanted = server.requested.get("networks") if server else None
+    plugged = db.scalars(select(Task.facts).where(Task.subject_id == server_id, Task.flow == "attach_interface"))
+    return {nic["port"] for nic in (wanted if isinstance(wanted, list) else []) if nic.get("port")} | {
+        facts["port_id"] for facts in plugged if facts.get("brought")}
+
+
 def drop_volumes(application: Application, task: Any) -> None:
     """Ends the server's attachments; volumes that were to go with the server go."""
+    for device in _detached(application, task.subject_id):
+        if device.volume_id and device.delete_on_termination: _delete_volume(application, device.volume_id)
+
+
+def unmake_volumes(application: Application, task: Any) -> None:
+    """Ends the attachments of a boot that failed. Volumes that it made go too: they lie on the host that failed; brought ones stay."""
+    made = [device for device in _detached(application, task.subject_id) if device.volume_id and device.source["type"] != "volume"]
+    for device in made: _delete_volume(application, str(device.volume_id))
+    with application.database.write() as db:
+        db.execute(update(BlockDevice).where(BlockDevice.server_id == task.subject_id).values(attachment_id=None))
+        db.execute(update(BlockDevice).where(BlockDevice.id.in_([device.id for device in made])).values(volume_id=None))
+
+
+def _detached(application: Application, server_id: str) -> list[BlockDevice]:
+    """The server's devices, once nothing of them is attached any more."""
     call = application.state["service_call"]()
-    with application.database.read() as db: devices = devices_of(db, task.subject_id)
-    for attachment in volume.attachments(call, instance_id=task.subject_id): volume.detach(call, attachment["id"])
-    for device in devices:
-        if device.volume_id and device.delete_on_termination: _delete_volume(call, device)
+    for attachment in volume.attachments(call, instance_id=server_id): volume.detach(call, attachment["id"])
+    with application.database.read() as db: return devices_of(db, server_id)
 
 
-def _delete_volume(call: Call, device: BlockDevice) -> None:
-    assert device.volume_id is not None
-    try: volume.delete(call, device.volume_id)
+def _delete_volume(application: Application, id: str) -> None:
+    try: volume.delete(application.state["service_call"](), id)
     except Unavailable: raise
     except Failure as failure:  # a volume with snapshots stays, as with Nova; the server's end does not depend on it
-        LOG.info("volume was not deleted with its server", volume=device.volume_id, reason=failure.message)
+        LOG.info("volume was not deleted with its server", volume=id, reason=failure.message)
 
 
 def turned(db: Session, task: Any) -> None:
@@ -104,7 +128,7 @@ BOOT = Flow("boot", ended=ended.ended, again=again, failing=turned, steps=[
     Step(choose_host,             undo=release_host),                                # 8–12
     AgentStep("fetch_image"),                                                        # 20–22, on the chosen host from here on
     AgentStep("bind_ports",       undo=drop_ports),                                  # 23–25
-    AgentStep("connect_volumes",  undo=drop_volumes),                                # 26–28
+    AgentStep("connect_volumes",  undo=unmake_volumes),                              # 26–28
     AgentStep("create_machine",   undo_on_host="destroy_machine"),                   # 29
 ])
 DISPATCHED = 4
