@@ -40,12 +40,12 @@ class Server:
         """Returns when it answers."""
         self.process = subprocess.Popen(
             [BINARIES / "postgres", "-D", self.folder / "data", "-k", self.folder, "-h", "", "-F", "-c", "max_connections=200"],
-            user=self.owner, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+            user=self.owner, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         _wait(self.url)
 
     def kill(self) -> None:
-        """kill -9 of all its processes."""
-        os.killpg(self.process.pid, signal.SIGKILL)
+        """kill -9 of all its processes (each has a session of its own)."""
+        for pid in (self.process.pid, *_children(self.process.pid)): os.kill(pid, signal.SIGKILL)
         self.process.wait(60)
 
     def remove(self) -> None:
@@ -62,6 +62,11 @@ def postgres_url() -> Iterator[str]:
     server = Server()
     try: yield server.url
     finally: server.remove()
+
+
+def _children(parent: int) -> list[int]:
+    found = subprocess.run(["pgrep", "-P", str(parent)], capture_output=True, text=True, check=False)
+    return [int(pid) for pid in found.stdout.split()]
 
 
 def _wait(url: str) -> None:

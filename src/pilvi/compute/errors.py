@@ -128,6 +128,10 @@ class HostNotFound(NotFound):
     """Host {id} could not be found."""
 
 
+class AggregateNotFound(NotFound):
+    """Aggregate {id} could not be found."""
+
+
 class ConsoleUnavailable(Conflict):
     """The console of instance {id} cannot be reached: {reason}"""
 

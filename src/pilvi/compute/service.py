@@ -6,6 +6,7 @@ from typing import Any
 from pilvi.compute.conductor import HANDLERS
 from pilvi.compute.config import Config
 from pilvi.compute.resources import (
+    aggregate,
     console,
     flavor,
     hold,
@@ -81,15 +82,16 @@ SERVICE = Service(
     name="compute", types=("compute",), path="/v2.1", dialect=NOVA, versions=versions, microversions=VERSIONS, config=Config,
     optional_project="/v2.1", start=start, stop=stop,
     resources=[server.RESOURCE, flavor.RESOURCE, keypair.RESOURCE, server_group.RESOURCE],
-    tables=[FlavorAccess, BlockDevice, task.Task, task.SpanRow, task.Action, host.Host, console.ConsoleTicket, quota_set.QuotaLimit],
+    tables=[aggregate.Aggregate, FlavorAccess, BlockDevice, task.Task, task.SpanRow, task.Action, host.Host, console.ConsoleTicket,
+            quota_set.QuotaLimit],
     flows=list(FLOWS.values()),
     handlers={"compute.scheduler": {"select_host": scheduler.select_host}, "compute.conductor": HANDLERS},
     loops=[Loop("settle overdue tasks", 5, settle_overdue), Loop("give back orphans", 60, give_back)],
-    rules={**flavor.RULES, **hold.RULES, **host.RULES, **task.RULES, **console.RULES, **volume_attachment.RULES,
+    rules={**flavor.RULES, **hold.RULES, **host.RULES, **aggregate.RULES, **task.RULES, **console.RULES, **volume_attachment.RULES,
            **interface.RULES, **quota_set.RULES,
            "os_compute_api:extensions": task.RULES["os_compute_api:os-instance-actions:list"]},
     routes=[
         Route("/v2.1", "GET", show_version, ANYONE), Route("/v2.1/extensions", "GET", list_extensions, "os_compute_api:extensions"),
         *server_create.ROUTES, *server.ROUTES, *server_action.ROUTES, *server_label.ROUTES, *volume_attachment.ROUTES, *interface.ROUTES,
-        *task.ROUTES, *console.ROUTES, *hold.ROUTES, *host.ROUTES, *flavor.ROUTES, *quota_set.ROUTES,
+        *task.ROUTES, *console.ROUTES, *hold.ROUTES, *host.ROUTES, *aggregate.ROUTES, *flavor.ROUTES, *quota_set.ROUTES,
     ])

@@ -14,6 +14,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from pilvi.compute import errors
+from pilvi.compute.resources.aggregate import aggregates_of
 from pilvi.compute.resources.attachment import devices_of
 from pilvi.compute.resources.host import Fleet
 from pilvi.compute.resources.host import Host as HostRow
@@ -22,7 +23,7 @@ from pilvi.compute.resources.server_group import ServerGroup
 from pilvi.compute.resources.task import Task
 from pilvi.compute.scheduler.select import explain
 from pilvi.compute.scheduler.select import select as choose
-from pilvi.compute.scheduler.types import Host, Request
+from pilvi.compute.scheduler.types import Aggregate, Host, Request
 from pilvi.compute.server.boot import BOOT
 from pilvi.core import clock, conductor, task, trace
 from pilvi.core.bus.interface import Message
@@ -97,6 +98,7 @@ def _situation(application: Application, work: Any, server: Any) -> tuple[Reques
         rows = {row.name: row for row in fleet.all(db)}
         affinity = _hosts_of(db, asked["hints"])
         group, members = _group(db, asked)
+        aggregates = {name: tuple(Aggregate(id=id, metadata=remarks) for id, remarks in found) for name, found in aggregates_of(db).items()}
         volumes = [device.volume_id for device in devices_of(db, server.id) if device.volume_id]
     pinned = next((host for host in (volume.host_of(volume.show(call, id)) for id in volumes) if host), None)
     only = asked.get("forced_host") or asked.get("requested_host") or pinned
@@ -107,7 +109,7 @@ def _situation(application: Application, work: Any, server: Any) -> tuple[Reques
         extra_specs=flavor["extra_specs"], image_properties=asked.get("image_properties") or {}, availability_zone=asked.get("zone"),
         host=only, forced=bool(asked.get("forced_host")), excluded_hosts=frozenset(work.facts.get("excluded", ())), **affinity, **group)
     now, silent = clock.now(), application.config.silent_seconds
-    return request, [_host(rows[c.name], c, now, silent, members) for c in found if c.name in rows]
+    return request, [_host(rows[c.name], c, now, silent, members, aggregates) for c in found if c.name in rows]
 
 
 def _hosts_of(db: Session, hints: dict[str, Any]) -> dict[str, Any]:
@@ -137,14 +139,15 @@ def _traits(extra_specs: dict[str, str]) -> list[str]:
     return [key.removeprefix("trait:") for key, value in extra_specs.items() if key.startswith("trait:") and value == "required"]
 
 
-def _host(row: Any, candidate: Any, now: float, silent: float, groups: dict[str, dict[str, int]]) -> Host:
+def _host(row: Any, candidate: Any, now: float, silent: float, groups: dict[str, dict[str, int]],
+          aggregates: dict[str, tuple[Aggregate, ...]]) -> Host:
     cpu, memory, disk = (candidate.capacity.get(name, (0, 0)) for name in ("VCPU", "MEMORY_MB", "DISK_GB"))
     offers = row.capabilities or {}
     return Host(
         name=row.name, vcpus=cpu[0], vcpus_used=cpu[1], memory_mib=memory[0], memory_used_mib=memory[1], disk_gib=disk[0],
         disk_used_gib=disk[1],
-        groups=groups.get(row.name, {}), enabled=row.enabled, up=not row.forced_down and now - row.seen_at < silent,
-        availability_zone=row.zone,
+        groups=groups.get(row.name, {}), aggregates=aggregates.get(row.name, ()), enabled=row.enabled,
+        up=not row.forced_down and now - row.seen_at < silent, availability_zone=row.zone,
         failed_builds=row.failed_builds,
         traits=frozenset(candidate.traits), hypervisor_type=offers.get("hypervisor_type", ""),
         architecture=offers.get("architecture", "x86_64"),
