@@ -28,7 +28,8 @@ def page(name: str, machine: Machine) -> str:
 
 def main() -> int:
     """Writes what differs; with --check only names it, exit status 1."""
-    stale = [name for name, machine in MACHINES.items() if not (path := FOLDER / f"{name}.md").exists() or path.read_text() != page(name, machine)]
+    stale = [name for name, machine in MACHINES.items()
+             if not (path := FOLDER / f"{name}.md").exists() or path.read_text() != page(name, machine)]
     if "--check" in sys.argv:
         if stale: print(f"not current: {', '.join(stale)}; run tools/write_docs.py")
         return 1 if stale else 0
