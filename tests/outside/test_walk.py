@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import subprocess
 import time
 from collections.abc import Callable
@@ -47,7 +48,7 @@ def machine(state: Path) -> dict[str, list[str]]:
 
     ovs = f"unix:{state}/run/ovs/db.sock"
     return {
-        "guests": [line for line in lines("pgrep", "-af", "qemu-system") if str(state) in line],
+        "guests": [pid for pid in lines("pgrep", "qemu-system") if os.readlink(f"/proc/{pid}/cwd").startswith(str(state))],
         "taps": sorted(line.split(":")[1].strip() for line in lines("ip", "-o", "link") if ": tap" in line),
         "namespaces": sorted(line.split()[0] for line in lines("ip", "netns")),
         "switch ports": sorted(p for p in lines("ovs-vsctl", f"--db={ovs}", "list-ports", lines("ovs-vsctl", f"--db={ovs}", "list-br")[0])

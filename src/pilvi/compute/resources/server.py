@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import Text, and_, or_, select, type_coerce
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pilvi.compute import errors
@@ -89,12 +89,12 @@ def since(call: Call, values: list[str]) -> Any:
 
 def by_address(call: Call, values: list[str]) -> Any:
     """?ip=, ?ip6="""
-    return Server.network_info.like(f"%{values[-1]}%") if all(c in "0123456789abcdef.:" for c in values[-1]) else None
+    return type_coerce(Server.network_info, Text).like(f"%{values[-1]}%") if all(c in "0123456789abcdef.:" for c in values[-1]) else None
 
 
 def by_tags(call: Call, values: list[str]) -> Any:
     """?tags=: all of them"""
-    return and_(*(Server.tags.like(f'%"{tag}"%') for tag in values[-1].split(",")))
+    return and_(*(type_coerce(Server.tags, Text).like(f'%"{tag}"%') for tag in values[-1].split(",")))
 
 
 def for_admin(column: Any) -> Any:
