@@ -33,4 +33,9 @@ def metadata_port(application: Application, args: dict[str, Any], message: Messa
         id=s.id, network_id=s.network_id, cidr=s.cidr, gateway_ip=s.gateway_ip, dhcp=s.enable_dhcp)) for s in subnets]}
 
 
-HANDLERS = {"facts": facts, "metadata_port": metadata_port}
+def joined(application: Application, args: dict[str, Any], message: Message) -> None:
+    """{host}: its half of the backend has started"""
+    application.state["network_reconciler"].host_joined(args["host"])
+
+
+HANDLERS = {"facts": facts, "joined": joined, "metadata_port": metadata_port}

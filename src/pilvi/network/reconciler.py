@@ -21,6 +21,7 @@ LOG = structlog.get_logger()
 SETTLE_SECONDS, MOST_SETTLE_SECONDS = 0.03, 0.5
 """A burst of commits is answered once. A large topology takes longer than this: then half of the time is left to others."""
 RETRY_SECONDS = 3.0
+JOIN_SECONDS = 10.0
 SHOWN = 5
 """How many of a repair's lines the log has."""
 
@@ -60,6 +61,15 @@ class Reconciler:
         if getattr(self._writing, "statuses", False): return
         self._changes += 1
         self._rows.poke()
+
+    def host_joined(self, host: str) -> None:
+        """A host that has just started takes part a moment later; routers that waited for one get their gateway then, not a minute later."""
+        until = clock.monotonic() + JOIN_SECONDS
+        while clock.monotonic() < until:
+            try: self.backend.binding(host, "")
+            except NetworkFailure: time.sleep(JOIN_SECONDS / 50)
+            else: break
+        self._committed()
 
     def turn(self) -> None:
         """Applies the topology if something changed since, or if the last time is long ago."""

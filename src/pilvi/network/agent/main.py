@@ -34,6 +34,7 @@ class NetworkAgent:
             else: break
             time.sleep(PAUSE_SECONDS)
         self.backend.start(self.facts)
+        self.bus.cast("network.conductor", "joined", {"host": self.host})
         self.loop.start()
 
     def stop(self, *, backend: bool) -> None:
