@@ -63,7 +63,7 @@ class Reconciler:
         self._rows.poke()
 
     def host_joined(self, host: str) -> None:
-        """A host that has just started takes part a moment later; routers that waited for one get their gateway then, not a minute later."""
+        """A host that has just started takes part a moment later; routers that waited get their gateway then, not a minute later."""
         until = clock.monotonic() + JOIN_SECONDS
         while clock.monotonic() < until:
             try: self.backend.binding(host, "")
