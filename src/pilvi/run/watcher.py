@@ -20,8 +20,8 @@ from typing import Any
 from pilvi.run.files import write_whole
 from pilvi.run.supervisor import NAME, STOP_SECONDS, Process, identity, tail
 
-FIRST_DELAY_SECONDS, LAST_DELAY_SECONDS, STEADY_SECONDS = 0.5, 30.0, 3.0
-"""A dead process is started again after 0.5, 1, 2, … 30 s, for ever; after three seconds of running it begins at 0.5 again."""
+FIRST_DELAY_SECONDS, LAST_DELAY_SECONDS, STEADY_SECONDS = 0.5, 30.0, 1.0
+"""A dead process is started again after 0.5, 1, 2, … 30 s, for ever; after a second of running it begins at 0.5 again."""
 LOG_BYTES = 16 * 1024 * 1024
 WATCH_SECONDS = 10
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
