@@ -138,3 +138,7 @@ class TrustInvalid(Invalid):
 
 class TrustUsedUp(NotFound):
     """Unable to consume trust {id}: it has no uses left."""
+
+
+class CredentialNotFound(NotFound):
+    """Could not find credential: {id}."""
