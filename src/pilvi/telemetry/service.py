@@ -7,7 +7,7 @@ from pilvi.core.dialect import TELEMETRY
 from pilvi.core.http.app import Application, Request
 from pilvi.core.service import Service
 from pilvi.telemetry.config import Config
-from pilvi.telemetry.resources import archive_policy
+from pilvi.telemetry.resources import access, aggregates, archive_policy, measure, metric, resource, resource_list, resource_type, status
 from pilvi.telemetry.resources.tables import (
     ArchivePolicy,
     ArchivePolicyRule,
@@ -36,12 +36,15 @@ def versions(request: Request) -> tuple[int, dict[str, Any]]:
 
 def start(application: Application) -> None:
     """Furnishes a new database with the archive policies and resource types that every cloud has."""
-    with application.database.write() as db: archive_policy.furnish(db)
+    with application.database.write() as db:
+        archive_policy.furnish(db)
+        resource_type.furnish(db)
 
 
 SERVICE = Service(
     name="telemetry", types=("metric", "alarming", "rating"), path="", dialect=TELEMETRY, versions=versions, config=Config, start=start,
     tables=[ArchivePolicy, ArchivePolicyRule, ResourceType, MetricResource, MetricRevision, Metric, Bucket, Kept, EventCount],
-    rules={**archive_policy.RULES},
-    routes=[*archive_policy.ROUTES],
+    rules={**access.RULES, **archive_policy.RULES, **resource_type.RULES, **status.RULES},
+    routes=[*status.ROUTES, *archive_policy.ROUTES, *resource_type.ROUTES, *metric.ROUTES, *resource_list.ROUTES, *resource.ROUTES,
+            *measure.ROUTES, *aggregates.ROUTES],
 )
