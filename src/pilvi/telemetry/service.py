@@ -6,6 +6,7 @@ from typing import Any
 from pilvi.core.dialect import TELEMETRY
 from pilvi.core.http.app import Application, Request
 from pilvi.core.service import Service
+from pilvi.telemetry.collect import servers
 from pilvi.telemetry.config import Config
 from pilvi.telemetry.resources import access, aggregates, archive_policy, measure, metric, resource, resource_list, resource_type, status
 from pilvi.telemetry.resources.tables import (
@@ -44,6 +45,7 @@ def start(application: Application) -> None:
 SERVICE = Service(
     name="telemetry", types=("metric", "alarming", "rating"), path="", dialect=TELEMETRY, versions=versions, config=Config, start=start,
     tables=[ArchivePolicy, ArchivePolicyRule, ResourceType, MetricResource, MetricRevision, Metric, Bucket, Kept, EventCount],
+    handlers={"telemetry.collector": {"servers": servers.on_servers}},
     rules={**access.RULES, **archive_policy.RULES, **resource_type.RULES, **status.RULES},
     routes=[*status.ROUTES, *archive_policy.ROUTES, *resource_type.ROUTES, *metric.ROUTES, *resource_list.ROUTES, *resource.ROUTES,
             *measure.ROUTES, *aggregates.ROUTES],

@@ -38,8 +38,8 @@ def policies(db: Session) -> dict[str, Policy]:
     return {row.name: policy(row.definition, row.aggregation_methods, row.back_window) for row in db.scalars(select(ArchivePolicy))}
 
 
-def write(db: Session, batch: Mapping[int, Sequence[Sample]]) -> int:
-    """Takes new samples, {metric's number: samples}; those of unknown metrics are left out. Returns how many were taken."""
+def write(db: Session, batch: Mapping[int, Sequence[Sample]]) -> tuple[int, set[int]]:
+    """Takes new samples, {metric's number: samples}. Returns how many were taken, and the metrics that do not exist."""
     known = policies(db)
     merges: list[Row] = []
     replaces: list[Row] = []
@@ -47,8 +47,9 @@ def write(db: Session, batch: Mapping[int, Sequence[Sample]]) -> int:
     newest: list[Row] = []
     prunes: list[Row] = []
     forgets: list[Row] = []
-    taken = 0
+    taken, gone = 0, {number for number, samples in batch.items() if samples}
     for number, name, before in _latest(db, [number for number, samples in batch.items() if samples]):
+        gone.discard(number)
         chosen = known[name]
         samples = sorted(batch[number])
         kept = _kept(db, number) if aggregate.late(chosen, before, samples) else None
@@ -69,7 +70,7 @@ def write(db: Session, batch: Mapping[int, Sequence[Sample]]) -> int:
     if newest: db.execute(update(Metric), newest)
     if prunes: db.connection().execute(_PRUNE, prunes)
     if forgets: db.connection().execute(_FORGET, forgets)
-    return taken
+    return taken, gone
 
 
 def _latest(db: Session, numbers: list[int]) -> Iterable[tuple[int, str, Sample | None]]:

@@ -85,7 +85,7 @@ def update_type(call: Call, name: str) -> Any:
             del attributes[key]
             continue
         if not isinstance(step.get("value"), dict): raise errors.invalid("expected a dictionary", index, "value")
-        made, fill = resource_kind.attribute(key, step["value"], updating=key not in attributes)
+        made, fill = resource_kind.attribute(key, step["value"], updating="change" if key in attributes else "add")
         if key in attributes and attributes[key]["type"] != made["type"]:
             raise errors.Malformed(reason=f"Type update is not available yet. Changing {attributes[key]['type']} to {made['type']} for "
                                           f"attribute {key} of resource {name}")
@@ -101,7 +101,8 @@ def update_type(call: Call, name: str) -> Any:
 def _steps(call: Call) -> list[dict[str, Any]]:
     if not isinstance(call.body, list): raise errors.invalid("expected a list")
     for index, step in enumerate(call.body):
-        if not isinstance(step, dict) or step.get("op") not in ("add", "remove"): raise errors.invalid("not a valid value for dictionary value", index, "op")
+        if not isinstance(step, dict) or step.get("op") not in ("add", "remove"):
+            raise errors.invalid("not a valid value for dictionary value", index, "op")
         if not str(step.get("path", "")).startswith("/attributes/"): raise errors.invalid("Only attributes can be modified", index, "path")
     return call.body
 
