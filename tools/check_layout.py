@@ -194,9 +194,11 @@ def public_methods(node: ast.ClassDef) -> set[str]:
 
 
 def asked_of_drivers(package: Path, path: str) -> set[str]:
-    """The methods a driver must have because its interface has them; they do not count as its own."""
-    interface = package / path.split("/")[0] / "drivers" / "interface.py"
-    if "/drivers/" not in path or not interface.exists():
+    """The methods a driver must have because its interface has them; they do not count as its own. A stack's resource types are drivers
+    in this sense."""
+    kind = next((kind for kind in ("drivers", "types") if f"/{kind}/" in path), "")
+    interface = package / path.split("/")[0] / kind / "interface.py"
+    if not kind or not interface.exists():
         return set()
     protocols = [node for node in ast.parse(interface.read_text()).body if isinstance(node, ast.ClassDef) and is_protocol(node)]
     return {name for protocol in protocols for name in public_methods(protocol)}
