@@ -25,7 +25,7 @@ FILE_LINES, FUNCTION_LINES, PUBLIC_METHODS, OPTIONS, CORE_LINES = 800, 60, 15, 1
 STATE_WRITERS = {"core/state.py", "core/task.py"}  # a task's own state is not a resource's
 DATABASE = {"core/db", "core/resource.py", "core/listing.py", "core/state.py", "core/task.py"}
 """What of core speaks to the database."""
-PURE_LIBRARIES = {"msgspec", "cryptography", "bcrypt", "yaml"}
+PURE_LIBRARIES = {"msgspec", "cryptography", "bcrypt", "yaml", "yaql"}
 """They compute only, so logic may use them."""
 OUTSIDE = {"subprocess", "socket", "sqlite3", "asyncio", "threading", "multiprocessing"}
 """What of the standard library logic may not use."""
