@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import yaql
-from yaql.language.exceptions import YaqlException
+import yaql  # type: ignore[import-untyped]
+from yaql.language.exceptions import YaqlException  # type: ignore[import-untyped]
 
 EXPRESSION_CHARACTERS_MOST = 4096
 ENGINE = yaql.YaqlFactory().create(options={

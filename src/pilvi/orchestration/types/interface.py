@@ -26,7 +26,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pilvi.core.context import Call
 from pilvi.core.errors import Failure, NotFound
 from pilvi.core.http.client import send
+from pilvi.orchestration.template.environment import Environment
 from pilvi.orchestration.template.schema import Constraint, to_boolean, to_integer, to_list, to_map, to_number, to_string
+from pilvi.orchestration.template.values import UNKNOWN, unknown_in
 
 if TYPE_CHECKING:
     from pilvi.core.http.app import Application
@@ -86,9 +88,10 @@ class Property:
 
     def take(self, value: Any, path: str) -> Any:
         """The value in its type, defaults of inner maps filled in. Raises PropertyInvalid. None stays None."""
-        if value is None: return None
+        if value is None or value is UNKNOWN: return value
         try:
-            value = CONVERT[self.type](value)
+            if not unknown_in(value) or self.type not in (STRING, ANY): value = CONVERT[self.type](value)
+            if unknown_in(value) and self.type == STRING: return UNKNOWN
             for constraint in self.constraints: constraint.check(value)
         except (ValueError, TypeError, OverflowError) as failure:
             raise PropertyInvalid(path=path, reason=str(failure)) from None
@@ -158,6 +161,74 @@ SHOW = Attribute("Detailed information about resource.", MAP)
 """`show`, which every resource has: all that the API says about it."""
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a resource stands: what a stack nested in it inherits."""
+    environment: Environment
+    files: Mapping[str, Any]
+    depth: int = 0
+
+
+@dataclass(frozen=True)
+class Child:
+    """A stack to be nested in a resource."""
+    template: Mapping[str, Any]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    environment: Environment = field(default_factory=Environment)
+    """Its registry and defaults; `parameters` are apart."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A resource of a nested stack, as its group sees it."""
+    id: str
+    name: str
+    status: str
+    physical_id: str | None
+    reference: Any
+    created_at: float
+
+
+class Engine(Protocol):
+    """What Heat's own types may ask of the engine (stack/door.py). Not inside a transaction."""
+
+    def known(self, physical_id: str) -> bool:
+        """Does a resource of any stack have this physical id?"""
+
+    def make_child(self, work: Work, child: Child) -> str:
+        """The id of the stack nested in the resource; made if it is not there."""
+
+    def update_child(self, work: Work, child: Child) -> None:
+        """Begins to converge the nested stack to the new template."""
+
+    def act_on_child(self, work: Work, action: str) -> None:
+        """Begins DELETE, SUSPEND, RESUME or CHECK of the nested stack; one that is gone is no error."""
+
+    def child_status(self, work: Work) -> tuple[str, str | None, str] | None:
+        """(state, busy, reason) of the nested stack; None if it is gone."""
+
+    def child_output(self, work: Work, name: str) -> Any:
+        """An output of the nested stack. Raises NotFound."""
+
+    def members(self, work: Work) -> list[Member]:
+        """The resources of the nested stack, by name."""
+
+    def member_attribute(self, work: Work, member: str, attribute: str | None, path: list[Any]) -> Any:
+        """An attribute of one of them; of all without a name."""
+
+    def signal_url(self, work: Work, kind: str = "signal") -> str:
+        """A URL that needs nothing but a POST: "signal", "waitcondition" (cfn, PUT)."""
+
+    def sibling(self, work: Work, reference: str) -> Work | None:
+        """Another resource of the same project, by its physical id; for types that act on others."""
+
+    def write_metadata(self, resource_id: str, metadata: Mapping[str, Any]) -> None:
+        """Replaces a resource's metadata."""
+
+    def wake(self, resource_id: str) -> None:
+        """Something happened that the resource may be waiting for: ask it now."""
+
+
 @dataclass
 class Work:
     """One resource in the hands of a hook."""
@@ -182,8 +253,8 @@ class Work:
     began_at: float = 0.0
     """When the operation began; limits of its own (a wait condition's) count from here."""
     user_id: str = ""
-    engine: Any = None
-    """For Heat's own types (nested stacks, signals): stack/nested.py."""
+    engine: Engine | None = None
+    place: Place | None = None
 
     @property
     def physical_name(self) -> str:
@@ -203,7 +274,7 @@ class Work:
         return False
 
 
-class ResourceType(Protocol):
+class ResourceType:
     """One type. Inherit it and override what applies; the defaults are those of a thing that needs no work."""
 
     name: str = ""
@@ -221,6 +292,10 @@ class ResourceType(Protocol):
 
     def validate(self, properties: Mapping[str, Any]) -> None:
         """Raises PropertyInvalid for what the schema can't say. Values that are not known yet (another's attribute) are None."""
+
+    def more_attributes(self, name: str) -> bool:
+        """Is this an attribute though `attributes` does not list it? (Groups: resource.0.name.)"""
+        return False
 
     def hidden_requirements(self, name: str, resources: Mapping[str, tuple[str, Mapping[str, Any]]]) -> Iterable[str]:
         """Names of resources of the same template that this one must come after though no function says so.
@@ -268,6 +343,9 @@ class ResourceType(Protocol):
         return {}
 
     def delete_snapshot(self, work: Work, data: dict[str, Any]) -> None: ...
+
+    def given_up(self, work: Work) -> None:
+        """The action in progress was ended from outside (a timeout, a newer wish): tell whoever waits. Must not wait itself."""
 
     def signal(self, work: Work, details: Any) -> str | None:
         """What the signal means, for the event. Types that take none answer 400."""
