@@ -147,10 +147,6 @@ class Server(RestResource):
     def updated(self, work: Work, changes: Mapping[str, Any]) -> bool:
         return "networks" not in changes or server_networks.changed(work)
 
-    def delete(self, work: Work) -> None:
-        super().delete(work)
-        server_networks.give_back(work)
-
     def deleted(self, work: Work) -> bool:
         if work.physical_id:
             try: server = self.shown(work)
@@ -159,6 +155,7 @@ class Server(RestResource):
                 if server["status"] == "ERROR" and server["OS-EXT-STS:task_state"] is None: raise _failure(server)
                 return False
         server_networks.end_own_ports(work)
+        server_networks.give_back(work)
         return True
 
     def check(self, work: Work) -> None:
