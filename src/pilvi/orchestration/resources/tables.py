@@ -21,6 +21,7 @@ from pilvi.core.wire import Base
 class Stack(Base):
     """A stack; also those nested in a resource of another (`owner_resource_id`)."""
     __tablename__ = "orchestration_stacks"
+    TOLD = ("id", "name", "project_id", "user_id", "state", "busy", "reason", "description", "tags", "owner_id", "created_at", "deleted_at")
     id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
     name: Mapped[str] = mapped_column(index=True)
     project_id: Mapped[str] = mapped_column(index=True)

@@ -22,7 +22,12 @@ MOVING = ("CREATE", "UPDATE", "ROLLBACK", "RESTORE", "ADOPT")
 
 
 def _verb(action: str, start: set[str], interrupts: tuple[str, ...] = ()) -> Verb:
-    return Verb(action, start, action, f"{action}_COMPLETE", f"{action}_FAILED", interrupts)
+    return Verb(action, start, action, f"{action}_COMPLETE", f"{action}_FAILED", interrupts, event=action.lower())
+
+
+def _quiet(action: str, start: set[str], interrupts: tuple[str, ...] = ()) -> Verb:
+    """A resource's: the services below tell of the real things, nobody needs to hear it twice."""
+    return Verb(action, start, action, f"{action}_COMPLETE", f"{action}_FAILED", interrupts, event="")
 
 
 STACK = Machine("stack", ALL, [
@@ -36,19 +41,19 @@ STACK = Machine("stack", ALL, [
     _verb("RESUME", SETTLED),
     _verb("CHECK", SETTLED | {"DELETE_FAILED"}),
     _verb("SNAPSHOT", SETTLED),
-], final="DELETE_COMPLETE")
+], final="DELETE_COMPLETE", event="orchestration.stack")
 
 EVERY = _states(RESOURCE_ACTIONS)
 LIVING = EVERY - {"DELETE_COMPLETE"}
 RESOURCE = Machine("stack resource", EVERY, [
-    _verb("CREATE", {"INIT_COMPLETE", "INIT_FAILED"}),
-    _verb("ADOPT", {"INIT_COMPLETE"}),
-    _verb("UPDATE", LIVING),
-    _verb("DELETE", LIVING, ("*",)),
-    _verb("SUSPEND", LIVING),
-    _verb("RESUME", LIVING),
-    _verb("CHECK", LIVING, ()),
-    _verb("SNAPSHOT", LIVING),
+    _quiet("CREATE", {"INIT_COMPLETE", "INIT_FAILED"}),
+    _quiet("ADOPT", {"INIT_COMPLETE"}),
+    _quiet("UPDATE", LIVING),
+    _quiet("DELETE", LIVING, ("*",)),
+    _quiet("SUSPEND", LIVING),
+    _quiet("RESUME", LIVING),
+    _quiet("CHECK", LIVING),
+    _quiet("SNAPSHOT", LIVING),
 ], final="DELETE_COMPLETE")
 
 

@@ -28,7 +28,7 @@ from pilvi.core.errors import Failure, NotFound
 from pilvi.core.http.client import send
 from pilvi.orchestration.template.environment import Environment
 from pilvi.orchestration.template.schema import Constraint, to_boolean, to_integer, to_list, to_map, to_number, to_string
-from pilvi.orchestration.template.values import UNKNOWN, unknown_in
+from pilvi.orchestration.template.values import UNKNOWN, select, unknown_in
 
 if TYPE_CHECKING:
     from pilvi.core.http.app import Application
@@ -286,6 +286,10 @@ class ResourceType:
     """The service ("network") without which the type is not offered."""
     first_wait_seconds: float = 0.2
     longest_wait_seconds: float = 2.0
+    local: bool = False
+    """Has no effect outside its own data: it is made and recorded in one go."""
+    always_update: bool = False
+    """Is asked to update by each update of the stack, changed properties or not (nested stacks: their template may have changed)."""
     """How soon `created` and its kin are asked again: the first time, and at most (each wait is half as long again as the one before)."""
 
     # -- before there is anything
@@ -321,6 +325,9 @@ class ResourceType:
 
     def check(self, work: Work) -> None: ...
 
+    def checked(self, work: Work) -> bool:
+        return True
+
     def suspend(self, work: Work) -> None: ...
 
     def suspended(self, work: Work) -> bool:
@@ -352,6 +359,10 @@ class ResourceType:
         raise NotImplementedError
 
     # -- questions
+
+    def attribute_at(self, work: Work, name: str, path: list[Any]) -> Any:
+        """For attributes that `more_attributes` knows: with what follows its name in get_attr."""
+        return select(self.attribute(work, name), path)
 
     def needs_replacement(self, work: Work, changes: Mapping[str, Any]) -> bool:
         """Can't the changes be made in place? Only asked when all of them are to properties that may be updated."""

@@ -20,6 +20,7 @@ def engine_of(work: Work) -> Engine:
 class NestedType(ResourceType):
     """`child` says which stack the properties mean."""
 
+    always_update = True
     longest_wait_seconds = 5.0  # a child that has ended wakes its owner
 
     def child(self, name: str, properties: Mapping[str, Any], place: Place, data: Mapping[str, Any]) -> Child:
@@ -55,6 +56,9 @@ class NestedType(ResourceType):
 
     def check(self, work: Work) -> None:
         engine_of(work).act_on_child(work, "CHECK")
+
+    def checked(self, work: Work) -> bool:
+        return self.settled(work)
 
     def suspend(self, work: Work) -> None:
         engine_of(work).act_on_child(work, "SUSPEND")

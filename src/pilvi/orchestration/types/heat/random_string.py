@@ -30,6 +30,7 @@ RANDOM = random.SystemRandom()
 class RandomString(ResourceType):
     """The text is a secret, so it comes from the system's source of randomness."""
     name = "OS::Heat::RandomString"
+    local = True
     description = "A resource which generates a random string."
     properties = {
         "length": integer("Length of the string to generate.", default=32, constraints=(Range(1, LONGEST),)),
