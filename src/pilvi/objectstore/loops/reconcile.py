@@ -8,11 +8,13 @@ from collections.abc import AsyncIterator
 
 from pilvi.core.errors import Unavailable
 from pilvi.core.reconcile import repaired
+from pilvi.objectstore.cluster.write import Writing
 from pilvi.objectstore.loops.work import Work
 from pilvi.objectstore.node import container
 from pilvi.objectstore.node.container import ObjectRow
 from pilvi.objectstore.node.database import Missing
 from pilvi.objectstore.node.interface import Footer, Listed, NoObject, Outdated
+from pilvi.objectstore.node.record import Kind, Record
 
 ROWS = 1000
 
@@ -50,6 +52,8 @@ async def _bring(work: Work, account: str, name: str, row: ObjectRow, policy: in
                                     timestamp=max(info.timestamp, info.metadata_timestamp) + 1)
     except Outdated: pass
     finally: await reader.close()
-    try: await work.store.object_delete(account, name, row.name, policy=row.policy, timestamp=info.timestamp + 2)
-    except (NoObject, Outdated): pass
+    old = Writing(work.members, work.members.ring_of(row.policy), work.members.policies[row.policy].folder, (account, name, row.name))
+    old.tell = [[] for _ in old.tell]  # the container lists the object at its new place
+    try: await old.each("object_delete", Record(Kind.TOMBSTONE, account, name, row.name, info.timestamp + 1))
+    except Outdated: pass
     repaired("reconcile", "move", account=account, container=name)
