@@ -99,6 +99,11 @@ def digest(files: dict[str, int]) -> bytes:
     return blake2b(repr(sorted(files.items())).encode(), digest_size=16).digest() if files else b""
 
 
+def check_room(device: LocalDevice) -> None:
+    """Raises Full."""
+    device.disk.check_room()
+
+
 # -- containers
 
 def container_put(device: LocalDevice, partition: int, hashed: str, account: str, container: str, timestamp: int,
@@ -210,6 +215,6 @@ def database_merge(device: LocalDevice, kind: str, partition: int, hashed: str, 
 
 
 OPERATIONS: dict[str, Callable[..., Any]] = {function.__name__: function for function in (
-    object_head, object_put, object_post, object_delete, manifest, digests, container_put, container_post, container_delete,
+    object_head, object_put, object_post, object_delete, manifest, digests, check_room, container_put, container_post, container_delete,
     container_stat, container_list, container_merge, account_put, account_post, account_delete, account_stat, account_list, account_rows,
     account_merge, account_reaped, database_ids, database_merge)}
