@@ -1,6 +1,7 @@
 """What the proxy calls (`Store`), what a node offers it (`Node`), and the values and failures of both.
 
 `Store` is the whole cluster: it finds the devices in the ring, writes to a quorum, reads from the next replica when one fails.
+A store is opened by `cluster/open.py`: `open_store(directory, options)`; with one replica on one device unless options say otherwise.
 `Node` is one process with devices; `node/local.py` calls straight into the disk, `node/remote.py` speaks HTTP to another process.
 
 Names (account, container, object) are text without percent-encoding. Timestamps are ticks of 10 µs (`timestamp.py`); where one may be None
@@ -10,11 +11,12 @@ loop; blocking work is done in threads below.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from msgspec import Struct
 
 from pilvi.core.errors import Conflict, Failure, NotFound, PreconditionFailed, Unavailable
+from pilvi.objectstore.node.record import Record
 from pilvi.objectstore.policies import Policies
 
 LISTING_LIMIT = 10_000
@@ -63,6 +65,10 @@ class Truncated(Failure):
 class Full(Failure):
     """There is not enough room on the devices."""
     status = 507
+
+
+class NodeDown(Unavailable):
+    """The node or its device does not answer: {reason}"""
 
 
 class NoQuorum(Unavailable):
@@ -172,11 +178,9 @@ class Reader(Protocol):
     info: ObjectInfo
 
     def read(self, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
-        """The bytes from `start` up to, not including, `stop` in pieces of up to 1 MiB; goes on with the next replica when one fails.
+        """The bytes from `start` up to, not including, `stop` in pieces of up to 1 MiB, each checked against what was written; goes on with
+        the next replica when one fails.
         May be called again and again (multi-range). Raises NoQuorum when no replica can go on."""
-
-    def file(self) -> tuple[int, int] | None:
-        """(file descriptor, offset of the first byte in it) when the bytes lie plainly in a local file, for sendfile; else None."""
 
     async def close(self) -> None:
         """Gives the descriptors and connections back. May be called twice."""
@@ -252,3 +256,42 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Ends connections and threads."""
+
+
+# -- a node, as the cluster sees it
+
+class Uploading(Protocol):
+    """An object being written on one device; visible only by `commit`."""
+
+    async def write(self, piece: bytes) -> None: ...
+
+    async def commit(self, record: Record, if_none_match: bool, tell: list[int]) -> None:
+        """Makes it durable and visible, and tells the container's copies of these numbers. Raises Outdated, Exists, Full."""
+
+    async def abort(self) -> None:
+        """Leaves nothing. May be called after commit."""
+
+
+class Source(Protocol):
+    """A file of one device, open for reading. `head` holds all bytes of a small one."""
+    record: Record
+    info: ObjectInfo
+    head: bytes
+
+    def read(self, start: int, stop: int) -> AsyncIterator[bytes]: ...
+
+    async def close(self) -> None: ...
+
+
+class Node(Protocol):
+    """A process with devices. All raise NodeDown when it can't be reached, and the failures above."""
+
+    async def call(self, device: str, operation: str, *arguments: Any) -> Any:
+        """Does one of operations.py's OPERATIONS. Those that change an object take one argument more, the list of the container's copies
+        to tell."""
+
+    async def upload(self, device: str, folder: str, partition: int, hashed: str) -> Uploading: ...
+
+    async def open(self, device: str, folder: str, partition: int, hashed: str, past: bool) -> Source: ...
+
+    async def close(self) -> None: ...
