@@ -16,7 +16,7 @@ from cryptography.fernet import Fernet
 
 from pilvi.compute.resources.console import serve_socket
 from pilvi.compute.service import SERVICE as COMPUTE
-from pilvi.core import config, logs
+from pilvi.core import config, events, logs
 from pilvi.core.bus import BROKERS
 from pilvi.core.bus.interface import Bus
 from pilvi.core.bus.unix_socket import UnixSocketHub
@@ -36,7 +36,7 @@ from pilvi.image.service import SERVICE as IMAGE
 from pilvi.network.drivers import BACKENDS
 from pilvi.network.service import SERVICE as NETWORK
 from pilvi.placement.service import SERVICE as PLACEMENT
-from pilvi.run import crash, novnc
+from pilvi.run import crash, listen, novnc
 from pilvi.run.bootstrap import bootstrap, passwords
 from pilvi.run.process import ready
 from pilvi.run.settings import Settings, load
@@ -45,6 +45,9 @@ from pilvi.volume.service import SERVICE as VOLUME
 LOG = structlog.get_logger()
 SERVICES: Sequence[Service] = (IDENTITY, IMAGE, PLACEMENT, NETWORK, VOLUME, COMPUTE)
 """In the order in which they may call each other: each only those before it."""
+
+
+LISTENERS = [heard for one in SERVICES if (heard := events.listener_of(one.name, one.subscriptions))]
 
 
 class Control:
@@ -57,6 +60,7 @@ class Control:
         self.keys = settings.control_directory / "keys"
         self.applications: dict[str, Application] = {}
         self.loops: list[Repeat] = []
+        self.publishers: list[events.Publisher] = []
         for service in services: self.applications[service.name] = self._application(service)
 
     def _application(self, service: Service) -> Application:
@@ -64,7 +68,8 @@ class Control:
         url = settings.database_url or f"sqlite:///{settings.control_directory}/db/{service.name}.sqlite"
         database = Database(url)
         migrate(database, service.name, [Base.metadata.tables[t.__tablename__]
-            for t in (*(r.table for r in service.resources), *service.tables)])
+            for t in (*(r.table for r in service.resources), *service.tables)] + [events.outbox_table(service.name)])
+        database.outbox = events.Outbox(service.name, LISTENERS)
         policy = settings.directory / "policy" / f"{service.name}.yaml"
         grant_key = secret_file(self.keys / "grants").encode()
         application = Application(service, database=database, bus=self.bus, config=self.options.get(service.name), region=settings.region,
@@ -93,12 +98,16 @@ class Control:
             if application.service.start: application.service.start(application)
             for target, handlers in application.service.handlers.items():
                 self.bus.serve(target, {name: _handler(function, application) for name, function in handlers.items()}, threads=4)
+            if application.service.subscriptions:
+                self.bus.serve(f"events.{application.service.name}", {"deliver": _hearing(application)}, threads=1)
+            self.publishers.append(events.Publisher(application.database, application.database.outbox, self.bus).start())
             self.loops += [Repeat(loop.name, loop.seconds, partial(loop.function, application)).start()
                 for loop in application.service.loops]
 
     def stop(self) -> None:
         """Ends the loops, the workers and the bus; nothing is lost, since tasks are rows."""
         for loop in self.loops: loop.stop()
+        for publisher in self.publishers: publisher.stop()
         for application in reversed(self.applications.values()):
             if application.service.stop: application.service.stop(application)
         self.bus.close()
@@ -147,6 +156,10 @@ def _handler(function: Callable[..., Any], application: Application) -> Callable
     return lambda args, message: function(application, args, message)
 
 
+def _hearing(application: Application) -> Callable[[dict[str, Any], Any], Any]:
+    return lambda args, message: events.deliver(application, args["events"])
+
+
 def bus_of(settings: Settings) -> Bus:
     """The hub that agents connect to, or the broker."""
     if settings.bus_url: return BROKERS["nats"]([settings.bus_url], name=f"control-{os.getpid()}")
@@ -159,13 +172,13 @@ def main(directory: Path) -> None:
     settings = load(directory)
     crash.arm(settings, "control")
     random.seed(settings.seed if settings.simulated else None)
+    doors = listen.sockets(settings)  # first: whoever finds its port taken has changed nothing
     control = Control(settings)
     control.start()
-    host, _, port = settings.listen.rpartition(":")
-    server = _Server(uvicorn.Config(control, host, int(port), log_config=None, access_log=False, lifespan="off", loop="uvloop",
-                                    http="httptools", ws="websockets-sansio", proxy_headers=False, timeout_graceful_shutdown=5,
-                                    server_header=False, h11_max_incomplete_event_size=65536))
-    server.run()
+    server = _Server(uvicorn.Config(control, log_config=None, access_log=False, lifespan="off", loop="uvloop", http="httptools",
+                                    ws="websockets-sansio", proxy_headers=False, timeout_graceful_shutdown=5, server_header=False,
+                                    h11_max_incomplete_event_size=65536))
+    server.run(doors)
     control.stop()
 
 
