@@ -3,6 +3,8 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
+from pilvi.objectstore.cluster.options import StorageOptions
+
 
 class Config(Struct, kw_only=True):
     """[objectstore]"""
@@ -24,3 +26,5 @@ class Config(Struct, kw_only=True):
     """Container sync: {realm: {"key": …, "clusters": "name=url …"}}."""
     storage_domain: str = ""
     """Hosts ACCOUNT.DOMAIN and CONTAINER.ACCOUNT.DOMAIN name what the path then leaves out. Empty: not served."""
+    storage: StorageOptions = field(default_factory=StorageOptions)
+    """How bytes are kept."""

@@ -4,13 +4,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from pilvi.objectstore.errors import Refused
+from pilvi.objectstore.middleware.bulk_delete import BulkDelete
 from pilvi.objectstore.middleware.catch_errors import CatchErrors
 from pilvi.objectstore.middleware.copy import Copy
+from pilvi.objectstore.middleware.dlo import DynamicLargeObjects
 from pilvi.objectstore.middleware.gatekeeper import Gatekeeper
 from pilvi.objectstore.middleware.info import Info
 from pilvi.objectstore.middleware.keystone import Keystone
 from pilvi.objectstore.middleware.listing_formats import ListingFormats
+from pilvi.objectstore.middleware.object_versioning import ObjectVersioning
+from pilvi.objectstore.middleware.quotas import AccountQuotas, ContainerQuotas
+from pilvi.objectstore.middleware.slo import StaticLargeObjects
+from pilvi.objectstore.middleware.symlink import Symlinks
 from pilvi.objectstore.middleware.tempauth import TempAuth
+from pilvi.objectstore.middleware.tempurl import TempURL
+from pilvi.objectstore.middleware.versioned_writes import VersionedWrites
 from pilvi.objectstore.proxy.conditional import Conditional
 from pilvi.objectstore.proxy.end import End
 from pilvi.objectstore.proxy.message import Handler, Request, Response, refusal
@@ -22,10 +30,19 @@ ORDER: Sequence[Link] = (
     Gatekeeper,
     Info,
     ListingFormats,
+    TempURL,
     TempAuth,
     Keystone,
+    BulkDelete,
     Conditional,
     Copy,
+    ContainerQuotas,
+    AccountQuotas,
+    StaticLargeObjects,
+    DynamicLargeObjects,
+    VersionedWrites,
+    ObjectVersioning,
+    Symlinks,
 )
 
 

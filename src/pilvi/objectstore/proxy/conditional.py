@@ -12,6 +12,7 @@ from email.utils import parsedate_to_datetime
 from pilvi.objectstore.errors import page
 from pilvi.objectstore.proxy import ranges
 from pilvi.objectstore.proxy.message import HTML, Handler, Ranged, Request, Response
+from pilvi.objectstore.proxy.world import World
 
 KEPT = ("etag", "last-modified", "x-timestamp", "x-openstack-request-id", "accept-ranges")
 
@@ -53,7 +54,7 @@ def _any(wanted: set[str], etags: str) -> bool:
 class Conditional:
     """Middleware that answers conditions and ranges of GET and HEAD."""
 
-    def __init__(self, application: Handler) -> None:
+    def __init__(self, application: Handler, world: World) -> None:
         self.application = application
 
     async def __call__(self, request: Request) -> Response:

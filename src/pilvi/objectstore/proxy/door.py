@@ -15,6 +15,7 @@ import structlog
 from pilvi.core import clock
 from pilvi.objectstore.errors import ClientGone, Refused
 from pilvi.objectstore.proxy.message import Handler, Request, Response, parse_query, refusal
+from pilvi.objectstore.proxy.traffic import Traffic
 
 LOG = structlog.get_logger()
 STALLED_SECONDS = 60.0
@@ -43,22 +44,6 @@ class Body:
             self.size += len(piece)
             if piece: return piece
         raise StopAsyncIteration
-
-
-class Traffic:
-    """Bytes that came in and went out, by account, since this process began."""
-
-    def __init__(self) -> None:
-        self.since = clock.now()
-        self.by_account: dict[str, list[int]] = {}
-
-    def count(self, path: str, received: int, sent: int) -> None:
-        """Adds a request's."""
-        pieces = path.split("/", 3)
-        if len(pieces) < 3 or not (received or sent): return
-        counted = self.by_account.setdefault(pieces[2], [0, 0])
-        counted[0] += received
-        counted[1] += sent
 
 
 class Door:

@@ -8,6 +8,7 @@ from pilvi.core.http.app import Application
 from pilvi.objectstore.config import Config
 from pilvi.objectstore.node.interface import Store
 from pilvi.objectstore.proxy.facts import Facts
+from pilvi.objectstore.proxy.traffic import Traffic
 
 
 @dataclass
@@ -16,6 +17,7 @@ class World:
     store: Store
     config: Config
     application: Application
+    traffic: Traffic
     facts: Facts = field(init=False)
     info: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What `GET /info` tells, filled by each middleware as the chain is made."""
