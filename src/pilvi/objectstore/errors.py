@@ -41,7 +41,7 @@ class Refused(Exception):
 
     def __init__(self, status: int, text: str | bytes | None = None, media_type: str = "text/html; charset=UTF-8",
                  headers: dict[str, str] | None = None) -> None:
-        super().__init__(f"{status} {text if text is not None else reason(status)}")
+        super().__init__(f"{status} {text if isinstance(text, str) else reason(status)}")
         self.status, self.text, self.media_type, self.headers = status, text, media_type, headers or {}
 
     def body(self) -> bytes:

@@ -7,6 +7,7 @@ from pilvi.objectstore.errors import Refused
 from pilvi.objectstore.middleware.bulk_delete import BulkDelete
 from pilvi.objectstore.middleware.catch_errors import CatchErrors
 from pilvi.objectstore.middleware.copy import Copy
+from pilvi.objectstore.middleware.cors import Cors
 from pilvi.objectstore.middleware.dlo import DynamicLargeObjects
 from pilvi.objectstore.middleware.gatekeeper import Gatekeeper
 from pilvi.objectstore.middleware.info import Info
@@ -29,6 +30,7 @@ ORDER: Sequence[Link] = (
     CatchErrors,
     Gatekeeper,
     Info,
+    Cors,
     ListingFormats,
     TempURL,
     TempAuth,

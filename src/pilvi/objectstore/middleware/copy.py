@@ -84,7 +84,7 @@ class Copy:
         given = {name: request.headers.pop(name) for name in OF_SOURCE if name in request.headers}
         if "if-none-match" in given and not request.notes.get("copy verb"): request.headers["if-none-match"] = given.pop("if-none-match")
         given.setdefault("x-newest", "true")
-        query = {name: value for name, value in request.query.items() if name in ("multipart-manifest", "symlink", "version-id")}
+        query = {name: value for name, value in request.query.items() if name in ("multipart-manifest", "symlink", "version-id", "part-number")}
         if query.get("multipart-manifest") == "get": query["format"] = "raw"
         asked = request.child("GET", path, headers=given, query=query, source="COPY")
         response = await self.application(asked)
@@ -98,7 +98,7 @@ class Copy:
                   and "sysmeta" not in name and (not fresh or name == "content-type")}
         request.headers = {**copied, **{name: value for name, value in headers.items() if value or name not in copied}}
         raw = request.query.get("multipart-manifest") == "get"
-        request.query = {name: value for name, value in request.query.items() if name not in ("multipart-manifest", "symlink", "version-id")}
+        request.query = {name: value for name, value in request.query.items() if name not in ("multipart-manifest", "symlink", "version-id", "part-number")}
         if raw and is_true(source.headers.get("x-static-large-object")): request.query["multipart-manifest"] = "put"
         elif raw and "x-object-manifest" in source.headers: request.headers["x-object-manifest"] = source.headers["x-object-manifest"]
         elif source.status == 200 and not source.notes.get("large") and "etag" not in headers:

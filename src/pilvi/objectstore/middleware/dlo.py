@@ -55,7 +55,7 @@ class DynamicLargeObjects:
         if request.method == "GET": await body.prepare()
         response.headers |= {"etag": f'"{digest}"', "content-length": str(body.length), "last-modified": formatdate(newest, usegmt=True)}
         response.body = body
-        response.notes["large"] = True
+        response.notes |= {"large": True, "one range": True}
         return response
 
     async def application_with_manifests(self, request: Request) -> Response:

@@ -4,12 +4,11 @@ Object bytes are a tenant's: browsers are told not to run them (`sandbox`), save
 """
 from __future__ import annotations
 
+from pilvi.objectstore.proxy.constraints import OWNERS
 from pilvi.objectstore.proxy.message import Handler, Request, Response
 from pilvi.objectstore.proxy.world import World
 
 INNER = ("x-backend-", "x-account-sysmeta-", "x-container-sysmeta-", "x-object-sysmeta-", "x-object-transient-sysmeta-")
-OWNERS = ("x-container-read", "x-container-write", "x-container-sync-key", "x-container-sync-to", "x-account-meta-temp-url-key",
-          "x-account-meta-temp-url-key-2", "x-container-meta-temp-url-key", "x-container-meta-temp-url-key-2", "x-account-access-control")
 NOT_TAKEN = ("x-timestamp", "x-static-large-object")
 """Set by a client these would lie."""
 

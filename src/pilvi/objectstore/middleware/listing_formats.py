@@ -22,8 +22,8 @@ class ListingFormats:
         head = request.method == "HEAD"
         response.headers |= {"content-type": f"{kind}; charset=utf-8", "vary": "Accept"}
         if kind == "text/plain" and not listing.lines:
-            response.status, response.body = 204, b""
+            response.status, response.body, response.headers["content-length"] = 204, b"", "0"
             return response
-        if head: response.status, response.body = 204, b""
+        if head: response.status, response.body, response.headers["content-length"] = 204, b"", "0"
         else: response.body = render(listing, kind)
         return response

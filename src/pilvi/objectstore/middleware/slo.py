@@ -145,8 +145,10 @@ class StaticLargeObjects:
 
     async def _show(self, request: Request, response: Response) -> Response:
         """?multipart-manifest=get"""
-        response.headers["content-type"] = "application/json; charset=utf-8"
-        if request.query.get("format") != "raw" or request.method == "HEAD": return response
+        if request.query.get("format") != "raw":
+            response.headers["content-type"] = "application/json; charset=utf-8"
+            return response
+        if request.method == "HEAD": return response
         kept = await self._read(request, response)
         response.body = msgspec.json.encode(manifest.as_written(kept))
         response.headers |= {"etag": hashlib.md5(response.body, usedforsecurity=False).hexdigest(), "content-length": str(len(response.body))}

@@ -69,8 +69,7 @@ class Symlinks:
             etag = fixed or etag if fixed else None
             asked = _next(request, asked, headers, target)
             response = await self.application(asked)
-        if etag and response.ok and response.headers.get("etag", "").strip('"') != etag and \
-                response.headers.get("x-object-sysmeta-slo-etag") != etag: await _conflict(response, asked)
+        if etag and response.ok and response.headers.get("etag", "").strip('"') != etag: await _conflict(response, asked)
         if asked is not request:
             response.headers["content-location"] = quoted(asked.path)
             request.notes["followed"] = asked
@@ -101,18 +100,19 @@ class Symlinks:
         """A static link's target must be there and be what the client thinks. Raises Refused."""
         asked = request.child("HEAD", path, source="SYM")
         asked.reserved_names = request.reserved_names
-        found = await self._follow(asked, etag=etag, soft=False)
+        found = await self._follow(asked, soft=False)
         await found.close()
         where = {"content-location": quoted(asked.path)}
         if found.status == 404: raise Refused(409, "X-Symlink-Target does not exist", PLAIN, where)
         if not found.ok: raise Refused(found.status, headers={k: v for k, v in found.headers.items() if k == "www-authenticate"})
-        there = found.headers.get("x-object-sysmeta-slo-etag") or found.headers.get("etag", "").strip('"')
-        if there != etag and found.headers.get("etag", "").strip('"') != etag:
+        there = found.headers.get("etag", "").strip('"')
+        if there != etag:
             raise Refused(409, f"Object Etag {there!r} does not match X-Symlink-Target-Etag header {etag!r}", PLAIN, where)
         if guess: request.headers["content-type"] = found.headers.get("content-type", "application/octet-stream")
         size = found.headers.get("x-object-sysmeta-slo-size") or found.headers.get("content-length", "0")
         request.headers |= {KEPT_ETAG: there, KEPT_BYTES: size}
-        more = [f"slo_etag={there}"] if "x-object-sysmeta-slo-etag" in found.headers else []
+        slo_etag = found.headers.get("x-object-sysmeta-slo-etag")
+        more = [f"slo_etag={slo_etag}"] if slo_etag else []
         return [f"symlink_target_etag={there}", f"symlink_target_bytes={size}", *more]
 
     async def _post(self, request: Request) -> Response:
@@ -128,7 +128,7 @@ class Symlinks:
         if not response.ok: return response
         path = _next(request, request, found.headers, target).path
         raise Refused(307, "The requested POST was sent to a symlink. POST directly to the target to apply requested metadata.", PLAIN,
-                      {"location": quoted(path)})
+                      {"location": quoted(path), **_facts(found)})
 
 
 async def _conflict(response: Response, asked: Request) -> None:
@@ -170,6 +170,10 @@ async def _must_be_empty(request: Request) -> None:
 
 def _shown(response: Response) -> Response:
     """The link itself, for ?symlink=get."""
-    for kept, header in ((KEPT_TARGET, TARGET), (KEPT_ACCOUNT, ACCOUNT), (KEPT_ETAG, ETAG), (KEPT_BYTES, "x-symlink-target-bytes")):
-        if response.headers.get(kept): response.headers[header] = response.headers[kept]
+    response.headers |= _facts(response)
     return response
+
+
+def _facts(response: Response) -> dict[str, str]:
+    shown = {KEPT_TARGET: TARGET, KEPT_ACCOUNT: ACCOUNT, KEPT_ETAG: ETAG, KEPT_BYTES: "x-symlink-target-bytes"}
+    return {header: response.headers[kept] for kept, header in shown.items() if response.headers.get(kept)}

@@ -8,6 +8,7 @@ from pilvi.objectstore import timestamp
 from pilvi.objectstore.errors import Refused
 from pilvi.objectstore.node.interface import ContainerStat
 from pilvi.objectstore.proxy import listing, versions
+from pilvi.objectstore.proxy.constraints import LISTING
 from pilvi.objectstore.proxy.listing import Line
 from pilvi.objectstore.proxy.message import PLAIN, Handler, Request, Response, answer, is_true, quoted
 from pilvi.objectstore.proxy.versions import MARKER
@@ -113,7 +114,7 @@ class VersionReading(ABC):
         base = {"limit": str(asked.limit), "reverse": "true" if asked.reverse else "false"}
         prefix = f"/{request.parts[0]}/{account}/"
         end = f"{versions.PREFIX}{asked.end_marker}\0" if asked.end_marker else ""
-        if asked.delimiter: base["limit"] = str(listing.LISTING)
+        if asked.delimiter: base["limit"] = str(LISTING)
         hidden = await self._lines(request, prefix + versions.container_of(container), {
             **base, "prefix": versions.PREFIX + asked.prefix, "marker": marker, "end_marker": end}) if versioned else []
         plain_marker = asked.marker + "\0" if asked.reverse and asked.marker and "version_marker" in request.query else asked.marker

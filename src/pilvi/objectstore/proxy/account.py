@@ -9,7 +9,7 @@ from pilvi.objectstore import timestamp
 from pilvi.objectstore.errors import Refused
 from pilvi.objectstore.node.interface import AccountStat, NoAccount
 from pilvi.objectstore.proxy import listing
-from pilvi.objectstore.proxy.constraints import ACCOUNT_NAME_BYTES, check_metadata
+from pilvi.objectstore.proxy.constraints import ACCOUNT_NAME_BYTES, check_metadata, check_total
 from pilvi.objectstore.proxy.message import PLAIN, Request, Response, answer, size_of
 from pilvi.objectstore.proxy.settable import settable
 from pilvi.objectstore.proxy.world import World
@@ -60,6 +60,8 @@ async def post(world: World, request: Request, account: str) -> Response:
     _check_name(account)
     check_metadata(request, "account")
     metadata = settable(request, KEPT)
+    known = await world.facts.account(request, account, fresh=True)
+    check_total("account", known.metadata if known else {}, metadata)
     try: await world.store.account_post(account, metadata)
     except NoAccount as failure:
         if failure.facts.get("deleted"): raise Refused(404, headers={"x-account-status": "Deleted"}) from None

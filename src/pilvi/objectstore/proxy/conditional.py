@@ -14,7 +14,7 @@ from pilvi.objectstore.proxy import ranges
 from pilvi.objectstore.proxy.message import HTML, Handler, Ranged, Request, Response
 from pilvi.objectstore.proxy.world import World
 
-KEPT = ("etag", "last-modified", "x-timestamp", "x-openstack-request-id", "accept-ranges")
+KEPT = ("etag", "last-modified", "x-timestamp", "content-location", "accept-ranges")
 
 
 def tags(header: str | None) -> set[str] | None:
@@ -41,7 +41,7 @@ def verdict(request: Request, etag: str | None, modified: str | None, *, exists:
     stored = seconds(modified)
     if stored is None: return None
     unmodified = seconds(headers.get("if-unmodified-since"))
-    if match is None and unmodified is not None and stored > unmodified: return 412
+    if unmodified is not None and stored > unmodified: return 412  # with If-Match too, as upstream does
     since = seconds(headers.get("if-modified-since"))
     if none_match is None and since is not None and stored <= since and request.method in ("GET", "HEAD"): return 304
     return None
@@ -92,6 +92,7 @@ async def cut(response: Response, wanted: list[ranges.Wanted]) -> Response:
     body, headers = response.ranged, response.headers
     assert body is not None
     met = ranges.resolve(wanted, body.length)
+    if len(met) > 1 and response.notes.get("one range"): return response
     if not met:
         await response.close()
         kept = {name: value for name, value in headers.items() if name in KEPT}

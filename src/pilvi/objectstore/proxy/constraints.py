@@ -17,6 +17,9 @@ OBJECT_NAME_BYTES = 1024
 CONTAINER_NAME_BYTES = 256
 ACCOUNT_NAME_BYTES = 256
 LISTING = 10_000
+OWNERS = ("x-container-read", "x-container-write", "x-container-sync-key", "x-container-sync-to", "x-account-meta-temp-url-key",
+          "x-account-meta-temp-url-key-2", "x-container-meta-temp-url-key", "x-container-meta-temp-url-key-2", "x-account-access-control")
+"""What only an account's owner may see and set."""
 LIMITS = {
     "max_file_size": FILE_BYTES, "max_meta_name_length": META_NAME_BYTES, "max_meta_value_length": META_VALUE_BYTES,
     "max_meta_count": META_COUNT, "max_meta_overall_size": META_BYTES, "max_header_size": HEADER_BYTES,
@@ -42,10 +45,19 @@ def check_metadata(request: Request, kind: str) -> None:
         if total > META_BYTES: raise Refused(400, f"Total metadata too large; max {META_BYTES}", PLAIN)
 
 
+def check_total(kind: str, kept: dict[str, str], given: dict[str, str]) -> None:
+    """Raises Refused where what is kept and what is given are too much together."""
+    merged = {name: value for name, value in {**kept, **given}.items() if value and name.startswith(f"x-{kind}-meta-")}
+    if len(merged) > META_COUNT: raise Refused(400, f"Too many metadata items; max {META_COUNT}", PLAIN)
+    if sum(size_of(name) - len(f"x-{kind}-meta-") + size_of(value) for name, value in merged.items()) > META_BYTES:
+        raise Refused(400, f"Total metadata too large; max {META_BYTES}", PLAIN)
+
+
 def check_upload(request: Request, name: str) -> None:
     """Raises Refused where an upload's head breaks a limit."""
     transfer = request.headers.get("transfer-encoding")
-    if transfer is not None and transfer.lower() != "chunked": raise Refused(501, f"Unsupported Transfer-Coding header value specified in Transfer-Encoding header: {transfer}", PLAIN)
+    if transfer is not None and transfer.lower() != "chunked":
+        raise Refused(501, "Unsupported Transfer-Coding header value specified in Transfer-Encoding header", PLAIN)
     length = request.length
     if length is None and transfer is None: raise Refused(411, "Missing Content-Length header.", PLAIN)
     if length is not None and length > FILE_BYTES: raise Refused(413, "Your request is too large.", PLAIN)
@@ -57,13 +69,13 @@ def check_upload(request: Request, name: str) -> None:
 
 def check_object_name(name: str) -> None:
     """Raises Refused for a name that is too long."""
-    if size_of(name) > OBJECT_NAME_BYTES: raise Refused(400, f"Object name length of {size_of(name)} longer than {OBJECT_NAME_BYTES}", PLAIN)
+    if size_of(name) > OBJECT_NAME_BYTES: raise Refused(400, f"Object name length of {size_of(name)} longer than {OBJECT_NAME_BYTES}")
 
 
 def check_container_name(name: str) -> None:
     """Raises Refused for a name that is too long or has a slash."""
     if size_of(name) > CONTAINER_NAME_BYTES:
-        raise Refused(400, f"Container name length of {size_of(name)} longer than {CONTAINER_NAME_BYTES}", PLAIN)
+        raise Refused(400, f"Container name length of {size_of(name)} longer than {CONTAINER_NAME_BYTES}")
 
 
 def delete_at(request: Request, now: float) -> None:

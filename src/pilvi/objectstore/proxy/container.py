@@ -9,7 +9,7 @@ from pilvi.objectstore.errors import Refused
 from pilvi.objectstore.node.interface import ContainerStat, NoAccount, NoContainer, NotEmpty, PolicyDiffers
 from pilvi.objectstore.policies import UnknownPolicy
 from pilvi.objectstore.proxy import acl, listing
-from pilvi.objectstore.proxy.constraints import check_container_name, check_metadata
+from pilvi.objectstore.proxy.constraints import OWNERS, check_container_name, check_metadata, check_total
 from pilvi.objectstore.proxy.message import PLAIN, Request, Response, answer
 from pilvi.objectstore.proxy.settable import settable
 from pilvi.objectstore.proxy.world import World
@@ -67,6 +67,8 @@ async def put(world: World, request: Request, account: str, container: str) -> R
 async def post(world: World, request: Request, account: str, container: str) -> Response:
     """POST"""
     metadata = _metadata(request)
+    known = await world.facts.container(request, account, container, fresh=True)
+    check_total("container", known.metadata if known else {}, metadata)
     try: await world.store.container_post(account, container, metadata)
     except (NoContainer, NoAccount): raise Refused(404) from None
     world.facts.forget(request, account, container)
@@ -84,6 +86,8 @@ async def delete(world: World, request: Request, account: str, container: str) -
 
 def _metadata(request: Request) -> dict[str, str]:
     check_metadata(request, "container")
+    if not request.owner:
+        for name in OWNERS: request.headers.pop(name, None)
     for name in ("x-container-read", "x-container-write"):
         if request.headers.get(name):
             try: request.headers[name] = acl.clean(name, request.headers[name])

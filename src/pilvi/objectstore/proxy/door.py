@@ -4,6 +4,7 @@ is dropped after STALLED_SECONDS, so nothing it holds (files, temporary files) s
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from collections.abc import AsyncIterator
 from functools import lru_cache
@@ -19,6 +20,7 @@ from pilvi.objectstore.proxy.traffic import Traffic
 
 LOG = structlog.get_logger()
 STALLED_SECONDS = 60.0
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 DRAINED = 1 << 20
 """So much of a body that nobody read is taken, so that the client meets the answer and not a closed connection."""
 
@@ -104,10 +106,21 @@ def request_of(scope: Any, body: Body) -> Request:
                    (scope.get("client") or ("",))[0], f"{scheme}://{host}", trans_id, path, query_string)
 
 
+class Cased(bytes):
+    """A header's name that stays X-Object-Meta-Color: the server would write it in lower case, and there are clients that look."""
+
+    def lower(self) -> Cased:
+        return self
+
+
+PLAIN_NAMES = ("content-length", "connection", "transfer-encoding")
+"""The server itself looks for these."""
+
+
 @lru_cache(4096)
 def _titled(name: str) -> bytes:
-    return "-".join(word.capitalize() for word in name.split("-")).replace("Etag", "ETag").encode("utf-8", "surrogateescape") \
-        if name.isascii() else name.encode("utf-8", "surrogateescape")
+    if name in PLAIN_NAMES or not name.isascii(): return name.encode("utf-8", "surrogateescape")
+    return Cased("-".join(word.capitalize() for word in name.split("-")).encode())
 
 
 async def send_response(request: Request, response: Response, send: Any) -> int:
@@ -133,4 +146,4 @@ async def send_response(request: Request, response: Response, send: Any) -> int:
 
 
 def _value(value: str) -> bytes:
-    return value.replace("\r", " ").replace("\n", " ").encode("utf-8", "surrogateescape")
+    return CONTROL.sub(" ", value).encode("utf-8", "surrogateescape")

@@ -43,7 +43,7 @@ def query_of(request: Request) -> ListQuery:
         if not well_formed(value, nul=True): raise Refused(400, "Invalid UTF8 in parameters", PLAIN)
     limit = LISTING
     if given.get("limit"):
-        if not given["limit"].isdecimal(): raise Refused(412, "Value of limit must be a positive integer", PLAIN) if given["limit"].startswith("-") else Refused(412, "Bad limit", PLAIN)
+        if not given["limit"].isdecimal(): raise Refused(412, "Value of limit must be a positive integer", PLAIN)
         limit = int(given["limit"][:12])
         if limit > LISTING: raise Refused(412, f"Maximum limit is {LISTING}", PLAIN)
     return ListQuery(limit=limit, marker=given.get("marker", ""), end_marker=given.get("end_marker", ""), prefix=given.get("prefix", ""),

@@ -166,9 +166,9 @@ async def post(world: World, request: Request, account: str, container: str, nam
     request.headers.setdefault("content-length", "0")
     check_upload(request, name)
     delete_at(request, clock.now())
-    if is_true(request.headers.get("x-open-expired")):  # to be brought back before the expirer comes
-        try: await world.store.object_head(account, container, name, policy=stat.policy, expired=True)
-        except NoObject: raise Refused(404) from None
+    expired = is_true(request.headers.get("x-open-expired"))  # to be brought back before the expirer comes
+    try: await world.store.object_head(account, container, name, policy=stat.policy, expired=expired)
+    except NoObject: raise Refused(404) from None
     try:
         await world.store.object_post(account, container, name, policy=stat.policy, metadata=_metadata(request.headers),
                                       content_type=request.headers.get("content-type") or None)

@@ -81,7 +81,7 @@ class Segments:
 
     async def _open(self, segment: Segment) -> Response:
         depth = self.request.notes.get("depth", 0) + 1
-        if depth > DEEPEST: raise Refused(409, "Large objects are nested too deeply", PLAIN)
+        if depth > DEEPEST: raise Refused(409)
         asked = self.request.child("GET", f"/{self.request.parts[0]}/{self.request.parts[1]}{segment.path}", source=self.source)
         asked.headers = {name: self.request.headers[name] for name in ("x-newest", "referer", "x-open-expired") if name in self.request.headers}
         asked.notes["depth"] = depth
@@ -91,7 +91,7 @@ class Segments:
         whole = response.status == 200 and body is not None
         if whole and (not segment.etag or etag == segment.etag) and segment.size in (None, _length(body)): return response
         await response.close()
-        raise Refused(409, f"{segment.path} is {response.status}, etag {etag}", PLAIN)
+        raise Refused(409)
 
     async def close(self) -> None:
         """Closes what was opened beforehand."""

@@ -42,7 +42,7 @@ def split_link(line: Line) -> str | None:
     facts = dict(part.split("=", 1) for part in parts if part.startswith((LINK, LINK_BYTES)))
     line["hash"] = "; ".join(part for part in parts if not part.startswith((LINK, LINK_BYTES)))
     line["bytes"] = int(facts.get(LINK_BYTES, 0))
-    return facts[LINK]
+    return str(facts[LINK])
 
 
 def link_parameters(version: str, size: int) -> str:
@@ -75,7 +75,8 @@ def merge(hidden: Iterable[Line], plain: Iterable[Line], reverse: bool, seen: st
     for name, version, line in older:
         latest = links.get(name)
         first = latest is None and version == newest[name] and name != seen and line["content_type"] == MARKER
-        rows.append((name, LATEST - timestamp.parse(version), line | {"name": name, "version_id": version, "is_latest": version == latest or first}))
+        row = line | {"name": name, "version_id": version, "is_latest": version == latest or first}
+        rows.append((name, LATEST - timestamp.parse(version), row))
     return [line for _, _, line in sorted(rows, key=lambda row: row[:2], reverse=reverse)]
 
 
@@ -84,6 +85,7 @@ def fold(lines: Iterable[Line], prefix: str, delimiter: str) -> list[Line]:
     found: list[Line] = []
     for line in lines:
         at = line["name"].find(delimiter, len(prefix)) if delimiter else -1
+        folder = line["name"][:at + len(delimiter)]
         if at < 0: found.append(line)
-        elif not found or found[-1].get("subdir") != line["name"][:at + len(delimiter)]: found.append({"subdir": line["name"][:at + len(delimiter)]})
+        elif not found or found[-1].get("subdir") != folder: found.append({"subdir": folder})
     return found
