@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pilvi.core.dialect import Dialect
+from pilvi.core.events import Subscription
 from pilvi.core.http.routes import Route
 from pilvi.core.microversion import Microversions
 from pilvi.core.policy import Rule
@@ -44,12 +45,17 @@ class Service:
     handlers: Mapping[str, Mapping[str, Callable[..., Any]]] = field(default_factory=dict)
     """Bus targets that a control process serves: {target: {method: function(application, args, message)}}."""
     loops: Sequence[Loop] = ()
+    subscriptions: Sequence[Subscription] = ()
+    """Events of the services below that it wants to hear."""
     config: type[Any] | None = None
     start: Callable[[Application], None] | None = None
     stop: Callable[[Application], None] | None = None
     optional_project: str | None = None
     request_prefix: str = "req-"
     headers: Mapping[str, str] = field(default_factory=dict)
+    door: Callable[[Application], Any] | None = None
+    """Makes an ASGI application that answers instead of the routes: for a service that streams, whose clients want the root of an address.
+    It listens on the port after the cloud's, and under the service's mount point."""
 
     @property
     def mount(self) -> str:

@@ -16,7 +16,7 @@ from cryptography.fernet import Fernet
 
 from pilvi.compute.resources.console import serve_socket
 from pilvi.compute.service import SERVICE as COMPUTE
-from pilvi.core import config, logs
+from pilvi.core import config, events, logs
 from pilvi.core.bus import BROKERS
 from pilvi.core.bus.interface import Bus
 from pilvi.core.bus.unix_socket import UnixSocketHub
@@ -35,16 +35,20 @@ from pilvi.identity.service import SERVICE as IDENTITY
 from pilvi.image.service import SERVICE as IMAGE
 from pilvi.network.drivers import BACKENDS
 from pilvi.network.service import SERVICE as NETWORK
+from pilvi.objectstore.service import SERVICE as OBJECTSTORE
 from pilvi.placement.service import SERVICE as PLACEMENT
-from pilvi.run import crash, novnc
+from pilvi.run import crash, listen, novnc
 from pilvi.run.bootstrap import bootstrap, passwords
 from pilvi.run.process import ready
 from pilvi.run.settings import Settings, load
 from pilvi.volume.service import SERVICE as VOLUME
 
 LOG = structlog.get_logger()
-SERVICES: Sequence[Service] = (IDENTITY, IMAGE, PLACEMENT, NETWORK, VOLUME, COMPUTE)
+SERVICES: Sequence[Service] = (IDENTITY, OBJECTSTORE, IMAGE, PLACEMENT, NETWORK, VOLUME, COMPUTE)
 """In the order in which they may call each other: each only those before it."""
+
+
+LISTENERS = [heard for one in SERVICES if (heard := events.listener_of(one.name, one.subscriptions))]
 
 
 class Control:
@@ -57,6 +61,7 @@ class Control:
         self.keys = settings.control_directory / "keys"
         self.applications: dict[str, Application] = {}
         self.loops: list[Repeat] = []
+        self.publishers: list[events.Publisher] = []
         for service in services: self.applications[service.name] = self._application(service)
 
     def _application(self, service: Service) -> Application:
@@ -64,12 +69,14 @@ class Control:
         url = settings.database_url or f"sqlite:///{settings.control_directory}/db/{service.name}.sqlite"
         database = Database(url)
         migrate(database, service.name, [Base.metadata.tables[t.__tablename__]
-            for t in (*(r.table for r in service.resources), *service.tables)])
+            for t in (*(r.table for r in service.resources), *service.tables)] + [events.outbox_table(service.name)])
+        database.outbox = events.Outbox(service.name, LISTENERS)
         policy = settings.directory / "policy" / f"{service.name}.yaml"
         grant_key = secret_file(self.keys / "grants").encode()
         application = Application(service, database=database, bus=self.bus, config=self.options.get(service.name), region=settings.region,
                                   policy_file=policy, grant_key=grant_key, identity_url=settings.url + "/identity")
-        client.connect(service.name, InProcess(application, settings.url + service.mount))
+        way = client.Socket(settings.door_url) if service.door else InProcess(application, settings.url + service.mount)
+        client.connect(service.name, way)
         return application
 
     def start(self) -> None:
@@ -85,7 +92,7 @@ class Control:
             "master_key": secret_file(self.keys / "master", lambda: Fernet.generate_key().decode()),
             "service_call": lambda: _service_call(tokens),
             "network_backend": backend, "image_directory": settings.control_directory / "images",
-            "novnc": novnc.folder(settings.directory),
+            "object_directory": settings.control_directory / "objects", "novnc": novnc.folder(settings.directory),
             "console_socket": settings.run_directory / "console.sock", "settings": settings}
         self.bus.start()
         for application in self.applications.values():
@@ -93,12 +100,16 @@ class Control:
             if application.service.start: application.service.start(application)
             for target, handlers in application.service.handlers.items():
                 self.bus.serve(target, {name: _handler(function, application) for name, function in handlers.items()}, threads=4)
+            if application.service.subscriptions:
+                self.bus.serve(f"events.{application.service.name}", {"deliver": _hearing(application)}, threads=1)
+            self.publishers.append(events.Publisher(application.database, application.database.outbox, self.bus).start())
             self.loops += [Repeat(loop.name, loop.seconds, partial(loop.function, application)).start()
                 for loop in application.service.loops]
 
     def stop(self) -> None:
         """Ends the loops, the workers and the bus; nothing is lost, since tasks are rows."""
         for loop in self.loops: loop.stop()
+        for publisher in self.publishers: publisher.stop()
         for application in reversed(self.applications.values()):
             if application.service.stop: application.service.stop(application)
         self.bus.close()
@@ -111,12 +122,19 @@ class Control:
         if scope["type"] == "lifespan": return
         first = scope["path"].lstrip("/").partition("/")[0]
         application = self.by_mount.get("/" + first)
-        if scope["type"] == "websocket":
+        if application is not None and application.service.door and scope["type"] == "http":
+            await self.doors[application.service.name]({**scope, "root_path": "/" + first}, receive, send)
+        elif scope["type"] == "websocket":
             await serve_socket(self.applications["compute"], scope, receive, send)
         elif application is not None:
             await application({**scope, "root_path": "/" + first}, receive, send)
         else:
             await self._root(scope, send)
+
+    @cached_property
+    def doors(self) -> dict[str, Any]:
+        """{service: ASGI application} of those that answer at the root of an address of their own."""
+        return {name: application.service.door(application) for name, application in self.applications.items() if application.service.door}
 
     @cached_property
     def by_mount(self) -> dict[str, Application]:
@@ -147,6 +165,10 @@ def _handler(function: Callable[..., Any], application: Application) -> Callable
     return lambda args, message: function(application, args, message)
 
 
+def _hearing(application: Application) -> Callable[[dict[str, Any], Any], Any]:
+    return lambda args, message: events.deliver(application, args["events"])
+
+
 def bus_of(settings: Settings) -> Bus:
     """The hub that agents connect to, or the broker."""
     if settings.bus_url: return BROKERS["nats"]([settings.bus_url], name=f"control-{os.getpid()}")
@@ -159,22 +181,41 @@ def main(directory: Path) -> None:
     settings = load(directory)
     crash.arm(settings, "control")
     random.seed(settings.seed if settings.simulated else None)
+    doors, own = listen.sockets(settings), listen.sockets(settings, 1)  # first: whoever finds its port taken has changed nothing
     control = Control(settings)
     control.start()
-    host, _, port = settings.listen.rpartition(":")
-    server = _Server(uvicorn.Config(control, host, int(port), log_config=None, access_log=False, lifespan="off", loop="uvloop",
-                                    http="httptools", ws="websockets-sansio", proxy_headers=False, timeout_graceful_shutdown=5,
-                                    server_header=False, h11_max_incomplete_event_size=65536))
-    server.run()
+    server = _Server(_serving(control))
+    server.beside = [(uvicorn.Server(_serving(door)), own) for door in control.doors.values()]
+    server.run(doors)
     control.stop()
 
 
+def _serving(application: Any) -> uvicorn.Config:
+    return uvicorn.Config(application, log_config=None, access_log=False, lifespan="off", loop="uvloop", http="httptools",
+                          ws="websockets-sansio", proxy_headers=False, timeout_graceful_shutdown=5, server_header=False,
+                          h11_max_incomplete_event_size=65536)
+
+
 class _Server(uvicorn.Server):
-    """Says READY once it listens."""
+    """Says READY once it listens; so do, with it, those `beside` it on their own sockets."""
+
+    beside: Sequence[tuple[uvicorn.Server, list[socket.socket]]] = ()
 
     async def startup(self, sockets: Any = None) -> None:
         await super().startup(sockets)
+        for other, own in self.beside:
+            other.config.load()
+            other.lifespan = other.config.lifespan_class(other.config)
+            await other.startup(own)
         ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        for other, _ in self.beside: await other.on_tick(counter)
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        for other, own in self.beside: await other.shutdown(own)
+        await super().shutdown(sockets)
 
 
 if __name__ == "__main__": main(Path(sys.argv[1]))

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from pilvi.compute import errors
 from pilvi.compute.resources.attachment import BlockDevice
 from pilvi.compute.server.states import ACTIVE, DELETED, ERROR, POWER, states_of, status
-from pilvi.core import clock, listing
+from pilvi.core import clock, events, listing
 from pilvi.core.context import Call
 from pilvi.core.crypto import new_id
 from pilvi.core.db.types import Instant, Json
@@ -27,6 +27,7 @@ from pilvi.network import client as network
 
 class Server(Base):
     __tablename__ = "compute_servers"
+    TOLD = ("state", "busy", "host", "image_id", "flavor", "flavor_id", "launched_at", "deleted_at", "network_info")
     id: Mapped[str] = field(text(64), key=True, default=new_id)
     name: Mapped[str] = field(text(255, shortest=1), create=OPTIONAL, update=True, default="", index=True)
     project_id: Mapped[str] = field(text(64), wire="tenant_id", index=True, nullable=False)
@@ -238,6 +239,7 @@ def update(call: Call, id: str) -> Any:
         for column, value in changes.items(): setattr(row, column, value)
         row.updated_at = clock.now()
         call.db.flush()
+        events.emit_about(call.db, Server, id, "compute.instance.update")
     call.db = None
     return Answer(200, show(call, id))
 
