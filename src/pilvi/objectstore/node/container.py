@@ -93,6 +93,18 @@ def _totals(db: sqlite3.Connection, info: Info) -> tuple[int, int]:
     return objects, size
 
 
+def totals(handle: Handle) -> tuple[Info, int, int]:
+    """(facts, objects, bytes), also of a deleted one."""
+    with handle.lock:
+        info = handle.info()
+        return info, *_totals(handle.connection, info)
+
+
+def reported(handle: Handle, said: str) -> None:
+    """Its account has been told."""
+    with handle.lock: handle.connection.execute("UPDATE info SET reported = ?", (said,))
+
+
 def stat(handle: Handle) -> ContainerStat:
     """Raises NoContainer."""
     with handle.lock:

@@ -27,7 +27,7 @@ from pilvi.objectstore.node.disk import sync_folder
 OPEN_DATABASES = 128
 INFO = """CREATE TABLE info (id TEXT, account TEXT, container TEXT, created INTEGER DEFAULT 0, deleted INTEGER DEFAULT 0,
           changed INTEGER DEFAULT 0, metadata TEXT DEFAULT '{}', details TEXT DEFAULT '{}', reported TEXT DEFAULT '');
-          CREATE TABLE sync (peer TEXT PRIMARY KEY, point INTEGER) WITHOUT ROWID;"""
+          CREATE TABLE sync (peer TEXT PRIMARY KEY, point INTEGER, facts TEXT) WITHOUT ROWID;"""
 
 
 class Missing(Exception):
@@ -67,8 +67,8 @@ class Changes(NamedTuple):
 class Handle:
     """A database that is open, or is opened when it's used. `lock` guards the connection; `waiting` are rows that writers left."""
 
-    def __init__(self, path: str) -> None:
-        self.path = path
+    def __init__(self, path: str, touched: set[str]) -> None:
+        self.path, self._touched = path, touched
         self.lock = threading.RLock()
         self.waiting: list[tuple[tuple[Any, ...], list[BaseException | bool]]] = []
         self.waiting_lock = threading.Lock()
@@ -98,6 +98,7 @@ class Handle:
                 self.connection.execute("ROLLBACK")
                 raise
             self.connection.execute("COMMIT")
+            self._touched.add(self.path)
 
     def info(self) -> Info:
         """Read in the caller's lock, or alone."""
@@ -114,7 +115,7 @@ class Handle:
              msgspec.json.encode(info.details).decode(), info.reported))
 
     def changes(self, point: int, columns: str, limit: int) -> Changes:
-        """Facts and up to `limit` rows after a point, oldest first."""
+        """Facts and up to `limit` rows after a point, oldest first; `last` is then the newest row told."""
         with self.lock:
             rows = self.connection.execute(f"SELECT id, {columns} FROM row WHERE id > ? ORDER BY id LIMIT ?", (point, limit)).fetchall()
             return Changes(self.info(), [row[1:] for row in rows], rows[-1][0] if rows else point)
@@ -123,14 +124,14 @@ class Handle:
         """The highest rowid."""
         with self.lock: return int(self.connection.execute("SELECT coalesce(max(id), 0) FROM row").fetchone()[0])
 
-    def point(self, peer: str) -> int:
-        """Up to which row a peer has been told."""
-        with self.lock: found = self.connection.execute("SELECT point FROM sync WHERE peer = ?", (peer,)).fetchone()
-        return int(found[0]) if found else 0
+    def point(self, peer: str) -> tuple[int, str]:
+        """(up to which row, with which facts) a copy of that id has been told."""
+        with self.lock: found = self.connection.execute("SELECT point, facts FROM sync WHERE peer = ?", (peer,)).fetchone()
+        return found or (0, "")
 
-    def set_point(self, peer: str, point: int) -> None:
+    def set_point(self, peer: str, point: int, facts: str) -> None:
         """Remembers that."""
-        with self.write() as db: db.execute("INSERT OR REPLACE INTO sync VALUES (?, ?)", (peer, point))
+        with self.lock: self.connection.execute("INSERT OR REPLACE INTO sync VALUES (?, ?, ?)", (peer, point, facts))
 
     def close(self) -> None:
         """Closes the connection; the next use opens another."""
@@ -159,6 +160,8 @@ class Databases:
         self.root, self.schema = device / kind, schema
         self.device, self.kind = device, kind
         self.root.mkdir(exist_ok=True)
+        self.touched: set[str] = set()
+        """Paths of those written since somebody last took the set."""
         self._open: OrderedDict[str, Handle] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -174,7 +177,7 @@ class Databases:
                 self._open.move_to_end(path)
                 return found
             if not os.path.exists(path): raise Missing(hashed)
-            made = self._open[path] = Handle(path)
+            made = self._open[path] = Handle(path, self.touched)
             if len(self._open) > OPEN_DATABASES: self._evict()
             return made
 
@@ -204,6 +207,12 @@ class Databases:
                 sync_folder(folder)
                 sync_folder(str(self.root))
         return self.handle(partition, hashed)
+
+    def take_touched(self) -> list[tuple[int, str]]:
+        """(partition, hash) of those written since the last time."""
+        taken = list(self.touched)
+        self.touched.difference_update(taken)
+        return [(int(path.rsplit("/", 2)[1]), path.rsplit("/", 1)[1][:-3]) for path in taken]
 
     def all(self) -> list[tuple[int, str]]:
         """(partition, hash) of every database here."""

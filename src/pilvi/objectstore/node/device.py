@@ -25,6 +25,9 @@ class LocalDevice:
         except OSError:
             os.close(self._lock)
             raise DeviceInUse(str(path)) from None
+        self.recovered = (path / "clean").exists()
+        """Has what changed before the last end been told to containers? Not if that end came by itself."""
+        (path / "clean").unlink(missing_ok=True)
         self.disk = Disk(path, reserve_bytes)
         self.containers = Databases(path, "containers", container.SCHEMA)
         self.accounts = Databases(path, "accounts", account.SCHEMA)
@@ -39,4 +42,5 @@ class LocalDevice:
         """Gives the directory free."""
         self.containers.close()
         self.accounts.close()
+        if self.recovered: (self.path / "clean").touch()
         os.close(self._lock)

@@ -226,7 +226,7 @@ class Upload:
                 self._running = 0
 
     def append(self, piece: bytes | memoryview) -> None:
-        """Writes bytes that are not data, or are checked elsewhere. Raises Full."""
+        """Writes bytes that are not data. Raises Full."""
         rest = memoryview(piece)
         while rest: rest = rest[_guarded(os.write, self._descriptor, rest):]
 
@@ -237,10 +237,6 @@ class Upload:
     def commit(self, folder: str, partition: int, name: str, record: Record, *, if_none_match: bool = False) -> None:
         """Makes it what `name` is. Raises Outdated, Exists, Full."""
         self.append(format_.encode(structs.replace(record, chunks=self._checksums())))
-        self.place(folder, partition, name, record, if_none_match=if_none_match)
-
-    def place(self, folder: str, partition: int, name: str, record: Record, *, if_none_match: bool = False) -> None:
-        """The same for a file that was written whole, trailer included (a copy of another device's)."""
         os.utime(self._descriptor, ns=(0, format_.mtime(record.timestamp, Kind(record.kind))))
         _guarded(os.fsync, self._descriptor)
         path = self._disk.file(folder, partition, name)

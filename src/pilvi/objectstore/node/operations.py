@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from pilvi.core import clock
@@ -13,9 +14,9 @@ from pilvi.objectstore.node import account as accounts
 from pilvi.objectstore.node import container as containers
 from pilvi.objectstore.node.account import ContainerRow
 from pilvi.objectstore.node.container import ObjectRow
-from pilvi.objectstore.node.database import Changes, Info, Missing
+from pilvi.objectstore.node.database import Info, Missing
 from pilvi.objectstore.node.device import LocalDevice
-from pilvi.objectstore.node.disk import Disk, Opened, Upload, read_record
+from pilvi.objectstore.node.disk import Disk, Opened
 from pilvi.objectstore.node.interface import (
     AccountStat,
     ContainerStat,
@@ -88,18 +89,19 @@ def manifest(device: LocalDevice, folder: str, partition: int) -> dict[str, int]
     return device.disk.manifest(folder, partition)
 
 
-def receive_file(device: LocalDevice, folder: str, partition: int, name: str, content: bytes) -> None:
-    """A small file as another device has it, trailer included; what is newer here stays. Raises Outdated."""
-    with Upload(device.disk) as upload:
-        upload.append(content)
-        upload.place(folder, partition, name, check_upload(upload))
+def digests(device: LocalDevice, folder: str, partitions: list[int]) -> dict[int, bytes]:
+    """{partition: digest of its manifest}: equal digests need no further look."""
+    return {partition: digest(device.disk.manifest(folder, partition)) for partition in partitions}
 
 
-def check_upload(upload: Upload) -> Record:
-    """The trailer of a file that came whole. Raises Broken."""
-    descriptor = os.open(upload.path, os.O_RDONLY | os.O_CLOEXEC)
-    try: return read_record(descriptor)[0]
-    finally: os.close(descriptor)
+def digest(files: dict[str, int]) -> bytes:
+    """Of a manifest."""
+    return blake2b(repr(sorted(files.items())).encode(), digest_size=16).digest() if files else b""
+
+
+def check_room(device: LocalDevice) -> None:
+    """Raises Full."""
+    device.disk.check_room()
 
 
 # -- containers
@@ -191,9 +193,13 @@ def account_reaped(device: LocalDevice, partition: int, hashed: str, deleted: in
 
 # -- copies of databases
 
-def database_changes(device: LocalDevice, kind: str, partition: int, hashed: str, point: int, limit: int) -> Changes:
-    columns = containers.COLUMNS if kind == "container" else accounts.COLUMNS
-    return device.databases(kind).handle(partition, hashed).changes(point, columns, limit)
+def database_ids(device: LocalDevice, kind: str, places: list[tuple[int, str]]) -> list[str]:
+    """The ids of databases, "" for one that is not here: another id means that a copy was made anew and must be told everything."""
+    found = []
+    for partition, hashed in places:
+        try: found.append(device.databases(kind).handle(partition, hashed).info().id)
+        except Missing: found.append("")
+    return found
 
 
 def database_merge(device: LocalDevice, kind: str, partition: int, hashed: str, info: Info, rows: list[tuple[Any, ...]]) -> str:
@@ -209,6 +215,6 @@ def database_merge(device: LocalDevice, kind: str, partition: int, hashed: str, 
 
 
 OPERATIONS: dict[str, Callable[..., Any]] = {function.__name__: function for function in (
-    object_head, object_put, object_post, object_delete, manifest, receive_file, container_put, container_post, container_delete,
+    object_head, object_put, object_post, object_delete, manifest, digests, check_room, container_put, container_post, container_delete,
     container_stat, container_list, container_merge, account_put, account_post, account_delete, account_stat, account_list, account_rows,
-    account_merge, account_reaped, database_changes, database_merge)}
+    account_merge, account_reaped, database_ids, database_merge)}

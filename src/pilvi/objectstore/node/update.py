@@ -18,6 +18,7 @@ from pilvi.core.errors import Failure
 from pilvi.objectstore.cluster.members import Members, down
 from pilvi.objectstore.node.container import ObjectRow
 from pilvi.objectstore.node.device import LocalDevice
+from pilvi.objectstore.node.disk import sync_folder
 from pilvi.objectstore.node.interface import NoContainer
 
 LOG = structlog.get_logger()
@@ -65,11 +66,15 @@ class ContainerTeller:
 
 
 def keep(device: LocalDevice, pending: Pending) -> None:
-    """Writes it down; a power cut may lose the file, then recover.py finds the object itself."""
+    """Writes it down."""
     path = device.pending / f"{pending.row.timestamp}-{secrets.token_hex(6)}"
     beside = device.path / "tmp" / path.name
-    beside.write_bytes(msgspec.msgpack.encode(pending))
+    with beside.open("wb") as file:
+        file.write(msgspec.msgpack.encode(pending))
+        file.flush()
+        os.fsync(file.fileno())
     os.rename(beside, path)
+    sync_folder(str(device.pending))
 
 
 def read(path: Path) -> Pending | None:

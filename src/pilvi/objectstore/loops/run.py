@@ -1,0 +1,70 @@
+"""Runs the loops in a thread with an event loop of its own, so that requests don't wait for them."""
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from pilvi.core.errors import Unavailable
+from pilvi.objectstore.cluster.options import StorageOptions
+from pilvi.objectstore.cluster.store import ClusterStore
+from pilvi.objectstore.loops.audit import audit
+from pilvi.objectstore.loops.expire import expire
+from pilvi.objectstore.loops.reap import reap
+from pilvi.objectstore.loops.reconcile import reconcile
+from pilvi.objectstore.loops.replicate import replicate
+from pilvi.objectstore.loops.update import update
+from pilvi.objectstore.loops.work import Work
+from pilvi.objectstore.node.local import LocalNode
+
+LOG = structlog.get_logger()
+Round = Callable[[Work], Awaitable[None]]
+
+
+def schedule(options: StorageOptions) -> dict[Round, float]:
+    """{loop: seconds between two rounds}"""
+    return {update: 1.0, expire: 5.0, reap: 5.0, replicate: options.replicate_seconds, reconcile: options.replicate_seconds,
+            audit: 10 * options.replicate_seconds}
+
+
+class Loops:
+    """The loops of one process over its devices."""
+
+    def __init__(self, store: ClusterStore, options: StorageOptions) -> None:
+        local = store.members.local
+        if not isinstance(local, LocalNode): raise TypeError("loops run where devices are")
+        self.work, self._options = Work(store, local, options), options
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="object-loops", daemon=True)
+        self._main: asyncio.Task[None] | None = None
+
+    def start(self) -> Loops:
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Ends them where they are: every step may be done again."""
+        self._loop.call_soon_threadsafe(lambda: self._main.cancel() if self._main else None)
+        self._thread.join(60)
+        self.work.close()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._main = self._loop.create_task(self._all())
+        try: self._loop.run_until_complete(self._main)
+        except asyncio.CancelledError: pass
+        finally:
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            self._loop.close()
+
+    async def _all(self) -> None:
+        await asyncio.gather(*(self._again(function, seconds) for function, seconds in schedule(self._options).items()))
+
+    async def _again(self, function: Round, seconds: float) -> None:
+        while True:
+            try: await function(self.work)
+            except Unavailable as failure: LOG.info("loop waits", loop=function.__module__, reason=failure.message)
+            except Exception: LOG.exception("loop failed", loop=function.__module__)
+            await asyncio.sleep(seconds)
