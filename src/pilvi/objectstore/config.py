@@ -19,7 +19,7 @@ class Config(Struct, kw_only=True):
     tempauth_users: dict[str, str] = {}
     """Users of /auth/v1.0 beside identity's: {"account:user": "password group …"}; groups .admin, .reseller_admin or names. Empty: none."""
     encryption_root_secrets: dict[str, str] = {}
-    """{id: base64 of at least 32 bytes}; new objects use the last one, older ones stay readable with theirs. Empty: bytes lie as they are."""
+    """{id: base64 of at least 32 bytes}; new objects use the last, older ones stay readable. Empty: bytes lie as they are."""
     writes_per_second: float = 0.0
     """PUT and DELETE of objects in one container; more wait. 0: as many as come."""
     sync_realms: dict[str, dict[str, str]] = {}

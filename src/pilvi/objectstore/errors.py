@@ -28,10 +28,11 @@ TEXTS = {
     417: ("Expectation Failed", "Expectation failed."),
     422: ("Unprocessable Entity", "Unable to process the contained instructions"),
     429: ("Too Many Requests", "Too many requests were sent in a short time."),
-    498: ("Rate Limited", "Your requests have been slowed down."), 499: ("Client Disconnect", "The client was disconnected during request."),
+    498: ("Rate Limited", "Your requests have been slowed down."), 499: ("Client Disconnect", "The client went away during the request."),
     500: ("Internal Error", "The server has either erred or is incapable of performing the requested operation."),
     501: ("Not Implemented", "The requested method is not implemented by this server."),
-    502: ("Bad Gateway", "Bad gateway."), 503: ("Service Unavailable", "The server is currently unavailable. Please try again at a later time."),
+    502: ("Bad Gateway", "Bad gateway."),
+    503: ("Service Unavailable", "The server is currently unavailable. Please try again at a later time."),
     507: ("Insufficient Storage", "There was not enough space to save the resource."),
 }
 

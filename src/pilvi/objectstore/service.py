@@ -42,5 +42,5 @@ def door(application: Application) -> Door:
     return Door(chain.build(world), traffic)
 
 
-SERVICE = Service(name="objectstore", types=("object-store",), path="/v1/AUTH_%(project_id)s", dialect=GLANCE, versions=versions, config=Config,
-                  start=start, stop=stop, door=door)
+SERVICE = Service(name="objectstore", types=("object-store",), path="/v1/AUTH_%(project_id)s", dialect=GLANCE, versions=versions,
+                  config=Config, start=start, stop=stop, door=door)

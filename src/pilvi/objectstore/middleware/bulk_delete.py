@@ -12,7 +12,7 @@ import msgspec
 
 from pilvi.objectstore.errors import Refused, reason
 from pilvi.objectstore.proxy.listing import wanted_format
-from pilvi.objectstore.proxy.message import PLAIN, Handler, Request, Response, answer, is_true, well_formed
+from pilvi.objectstore.proxy.message import PLAIN, Handler, Request, Response, answer, well_formed
 from pilvi.objectstore.proxy.message import quoted as quoted_path
 from pilvi.objectstore.proxy.world import World
 
@@ -31,8 +31,9 @@ class BulkDelete:
         world.info["bulk_delete"] = {"max_deletes_per_request": MOST, "max_failed_deletes": MOST_FAILED}
 
     async def __call__(self, request: Request) -> Response:
-        _, account, container, _ = request.parts
-        if "bulk-delete" not in request.query or request.method not in ("POST", "DELETE") or not account: return await self.application(request)
+        account = request.parts[1]
+        if "bulk-delete" not in request.query or request.method not in ("POST", "DELETE") or not account:
+            return await self.application(request)
         form = wanted_format(request)
         try: lines = await _lines(request)
         except Refused as failure: return report(form, f"{failure.status} {reason(failure.status)}", str(failure.text or ""), {}, [])
@@ -93,8 +94,8 @@ def report(form: str, status: str, text: str, counts: dict[str, int], failed: li
         rows = "".join(f"<{_tag(name)}>{escape(str(value))}</{_tag(name)}>" for name, value in data.items() if name != "Errors")
         errors = "".join(f"<object><name>{escape(name)}</name><status>{escape(why)}</status></object>" for name, why in failed)
         return answer(200, f"<delete>{rows}<errors>{errors}</errors></delete>", form)
-    lines = [f"{name}: {value}" for name, value in data.items() if name != "Errors"] + ["Errors:"] + [f"{name}, {why}" for name, why in failed]
-    return answer(200, "\n".join(lines), "text/plain")
+    facts = [f"{name}: {value}" for name, value in data.items() if name != "Errors"]
+    return answer(200, "\n".join([*facts, "Errors:", *(f"{name}, {why}" for name, why in failed)]), "text/plain")
 
 
 def _tag(name: str) -> str:

@@ -20,5 +20,6 @@ class CatchErrors:
         try: return await self.application(request)
         except ClientGone: raise
         except Exception:
-            LOG.exception("request failed", service="objectstore", method=request.method, path=request.raw_path[:300], trans_id=request.trans_id)
+            LOG.exception("request failed", service="objectstore", method=request.method, path=request.raw_path[:300],
+                          trans_id=request.trans_id)
             return answer(500)

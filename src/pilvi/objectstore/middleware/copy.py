@@ -15,6 +15,8 @@ from pilvi.objectstore.proxy.world import World
 NOT_COPIED = ("x-static-large-object", "x-object-manifest", "etag", "content-length", "last-modified", "x-timestamp", "accept-ranges",
               "content-range", "date", "x-symlink-target", "x-symlink-target-account", "x-symlink-target-etag", "x-symlink-target-bytes",
               "x-delete-after", "content-location", "x-parts-count", "x-manifest-etag", "x-object-version-id", "x-copied-from")
+PARAMETERS = ("multipart-manifest", "symlink", "version-id", "part-number")
+"""What a copy's query says of its source."""
 OF_SOURCE = ("range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "x-newest", "referer")
 
 
@@ -74,7 +76,8 @@ class Copy:
             copied = self._prepare(request, source, int(length))
             response = await self.application(request)
             if response.ok:
-                response.headers |= copied | {"x-copied-from": quoted(f"{container}/{name}"), "x-copied-from-account": quoted(account or "", "")}
+                response.headers |= copied
+                response.headers |= {"x-copied-from": quoted(f"{container}/{name}"), "x-copied-from-account": quoted(account or "", "")}
                 if "last-modified" in source.headers: response.headers["x-copied-from-last-modified"] = source.headers["last-modified"]
             return response
         finally:
@@ -84,7 +87,7 @@ class Copy:
         given = {name: request.headers.pop(name) for name in OF_SOURCE if name in request.headers}
         if "if-none-match" in given and not request.notes.get("copy verb"): request.headers["if-none-match"] = given.pop("if-none-match")
         given.setdefault("x-newest", "true")
-        query = {name: value for name, value in request.query.items() if name in ("multipart-manifest", "symlink", "version-id", "part-number")}
+        query = {name: value for name, value in request.query.items() if name in PARAMETERS}
         if query.get("multipart-manifest") == "get": query["format"] = "raw"
         asked = request.child("GET", path, headers=given, query=query, source="COPY")
         response = await self.application(asked)
@@ -98,7 +101,7 @@ class Copy:
                   and "sysmeta" not in name and (not fresh or name == "content-type")}
         request.headers = {**copied, **{name: value for name, value in headers.items() if value or name not in copied}}
         raw = request.query.get("multipart-manifest") == "get"
-        request.query = {name: value for name, value in request.query.items() if name not in ("multipart-manifest", "symlink", "version-id", "part-number")}
+        request.query = {name: value for name, value in request.query.items() if name not in PARAMETERS}
         if raw and is_true(source.headers.get("x-static-large-object")): request.query["multipart-manifest"] = "put"
         elif raw and "x-object-manifest" in source.headers: request.headers["x-object-manifest"] = source.headers["x-object-manifest"]
         elif source.status == 200 and not source.notes.get("large") and "etag" not in headers:

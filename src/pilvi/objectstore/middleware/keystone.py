@@ -51,7 +51,8 @@ class Keystone:
             request.owner = request.reseller = True
             return
         if request.method == "OPTIONS" or self._public(request, name): return
-        own = identity.project_id is not None and account in (PREFIX + identity.project_id, self.config.service_prefix + identity.project_id)
+        project = identity.project_id
+        own = project is not None and account in (PREFIX + project, self.config.service_prefix + project)
         if own and roles & {role.lower() for role in self.config.operator_roles}:
             if account.startswith(self.config.service_prefix) and not await self._from_service(request): raise self.deny(request)
             if container or request.method not in ("PUT", "DELETE"):

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from pilvi.core import clock
 from pilvi.objectstore import timestamp
 from pilvi.objectstore.errors import Refused
 from pilvi.objectstore.middleware.symlink import EMPTY, HIDDEN, KEPT_BYTES, KEPT_ETAG, KEPT_TARGET
 from pilvi.objectstore.middleware.version_reading import VersionReading
 from pilvi.objectstore.node.interface import Listed
 from pilvi.objectstore.proxy import versions
+from pilvi.objectstore.proxy.constraints import delete_at
 from pilvi.objectstore.proxy.message import PLAIN, Request, Response, answer, nothing, quoted
 from pilvi.objectstore.proxy.object_ import OVERRIDE
 from pilvi.objectstore.proxy.versions import MARKER
@@ -32,9 +34,7 @@ class ObjectVersioning(VersionReading):
         if request.method == "PUT" and version is not None: return await self._restore(request, where, version)
         if request.method == "DELETE" and version is not None: return await self._delete_version(request, where, version)
         if not enabled:
-            response = await self.application(request)
-            if response.ok and request.method == "PUT": response.headers["x-object-version-id"] = "null"
-            return response
+            return await self.application(request)
         await self.admit(request, where, "x-container-write")
         await self._keep_plain(request, where)
         return await (self._put(request, where) if request.method == "PUT" else self._mark_deleted(request, where))
@@ -45,7 +45,8 @@ class ObjectVersioning(VersionReading):
         hidden = self.hidden_path(where, moment)
         made = request.child("PUT", hidden, headers=dict(request.headers), query=request.query, body=request.body, trusted=True)
         made.notes = request.notes | {"timestamp": moment, "uploaded": lambda written: size.__setitem__(0, written.size)}
-        made.headers.pop("if-none-match", None)
+        delete_at(request, clock.now())
+        for name in ("if-none-match", "x-delete-at", "x-delete-after"): made.headers.pop(name, None)  # a link expires, its version stays
         shown, shown_size = request.headers.get(OVERRIDE + "etag"), request.headers.get(OVERRIDE + "size")
         if request.headers.get("if-none-match"):
             held = await self.current(request, where)

@@ -9,6 +9,7 @@ import re
 from pilvi.objectstore.errors import Refused
 from pilvi.objectstore.node.interface import AccountStat, ContainerStat
 from pilvi.objectstore.proxy.message import PLAIN, Handler, Request, Response
+from pilvi.objectstore.proxy.versions import container_of
 from pilvi.objectstore.proxy.world import World
 
 CONTAINER = {"bytes": "x-container-meta-quota-bytes", "count": "x-container-meta-quota-count"}
@@ -29,7 +30,8 @@ class ContainerQuotas:
         if not (account and container): return await self.application(request)
         if not name and request.method in ("PUT", "POST"):
             for kind, header in CONTAINER.items():
-                if request.headers.get(header) and not request.headers[header].isdecimal(): raise Refused(400, f"Invalid {kind} quota.", PLAIN)
+                if request.headers.get(header) and not request.headers[header].isdecimal():
+                    raise Refused(400, f"Invalid {kind} quota.", PLAIN)
         if name and request.method == "PUT":
             known = await self.world.facts.container(request, account, container)
             if known and any(known.metadata.get(header) for header in CONTAINER.values()): await self._check(request, account, container)
@@ -38,8 +40,12 @@ class ContainerQuotas:
     async def _check(self, request: Request, account: str, container: str) -> None:
         stat = await self.world.facts.container(request, account, container, fresh=True)
         if stat is None: return
+        held = stat.size
+        if stat.metadata.get("x-container-sysmeta-versions-enabled"):
+            older = await self.world.facts.container(request, account, container_of(container), fresh=True)
+            held += older.size if older else 0
         size, count = _limit(stat, CONTAINER["bytes"]), _limit(stat, CONTAINER["count"])
-        if size is not None and stat.size + (request.length or 0) > size: await _over(request, stat, "Upload exceeds quota.")
+        if size is not None and held + (request.length or 0) > size: await _over(request, stat, "Upload exceeds quota.")
         if count is not None and stat.objects + 1 > count: await _over(request, stat, "Upload exceeds quota.")
 
 

@@ -7,8 +7,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from datetime import UTC, datetime
-from typing import Any
-from urllib.parse import unquote
 
 import msgspec
 
@@ -17,7 +15,7 @@ from pilvi.objectstore.middleware.bulk_delete import remove
 from pilvi.objectstore.proxy import manifest
 from pilvi.objectstore.proxy.conditional import seconds
 from pilvi.objectstore.proxy.manifest import MANIFEST_BYTES, MOST_SEGMENTS, Entry, Kept
-from pilvi.objectstore.proxy.message import PLAIN, Handler, Request, Response, answer, is_true, once
+from pilvi.objectstore.proxy.message import PLAIN, Handler, Request, Response, is_true, once
 from pilvi.objectstore.proxy.object_ import OVERRIDE
 from pilvi.objectstore.proxy.segments import Segments
 from pilvi.objectstore.proxy.world import World
@@ -38,7 +36,9 @@ class StaticLargeObjects:
     async def __call__(self, request: Request) -> Response:
         _, account, container, name = request.parts
         if not account: return await self.application(request)
-        if not (container and name): return self._list(await self.application(request)) if request.method == "GET" else await self.application(request)
+        if not (container and name):
+            response = await self.application(request)
+            return self._list(response) if request.method == "GET" else response
         wanted = request.query.get("multipart-manifest")
         if request.method == "PUT" and wanted == "put": return await self._put(request, f"/{container}/{name}")
         if request.method == "DELETE" and wanted == "delete": return await self._delete(request)
@@ -134,7 +134,9 @@ class StaticLargeObjects:
         """The stored manifest; where a HEAD found it, it is fetched."""
         if request.method == "HEAD":
             await response.close()
-            asked = request.child("GET", request.path, query={}, headers={n: v for n, v in request.headers.items() if n in ("x-newest", "x-open-expired")})
+            query = {name: value for name, value in request.query.items() if name == "version-id"}
+            headers = {name: value for name, value in request.headers.items() if name in ("x-newest", "x-open-expired")}
+            asked = request.child("GET", request.path, query=query, headers=headers)
             asked.backend, asked.notes = request.backend, request.notes
             found = await self.application(asked)
             if not found.ok: raise Refused(404)
@@ -151,7 +153,8 @@ class StaticLargeObjects:
         if request.method == "HEAD": return response
         kept = await self._read(request, response)
         response.body = msgspec.json.encode(manifest.as_written(kept))
-        response.headers |= {"etag": hashlib.md5(response.body, usedforsecurity=False).hexdigest(), "content-length": str(len(response.body))}
+        digest = hashlib.md5(response.body, usedforsecurity=False).hexdigest()
+        response.headers |= {"etag": digest, "content-length": str(len(response.body))}
         return response
 
     async def _delete(self, request: Request) -> Response:
@@ -163,7 +166,8 @@ class StaticLargeObjects:
         asked = request.child("GET", path, query={"multipart-manifest": "get"}, source="SLO")
         found = await self.application(asked)
         if found.status in (401, 403): raise Refused(found.status, headers=found.headers)
-        if not found.ok: raise Refused(404) if found.status == 404 else Refused(500, f"Unable to load SLO manifest or segment {path}", PLAIN)
+        if found.status == 404: raise Refused(404)
+        if not found.ok: raise Refused(500, f"Unable to load SLO manifest or segment {path}", PLAIN)
         if not is_true(found.headers.get("x-static-large-object")):
             await found.close()
             raise Refused(400, "Not an SLO manifest", PLAIN)

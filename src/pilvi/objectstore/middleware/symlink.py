@@ -56,13 +56,16 @@ class Symlinks:
     async def _follow(self, request: Request, *, etag: str | None = None, soft: bool = True) -> Response:
         """What the link leads to. `etag`: what it must have; `soft` False: stop at a link that does not fix its target's etag."""
         response, asked = await self.application(request), request
-        for _ in range(MOST_LINKS + 1):
+        hops, hidden = 0, False
+        while True:
             headers = response.headers
             target = headers.get(KEPT_TARGET)
             fixed = headers.get(KEPT_ETAG)
             if not response.ok or not target or not (fixed or soft): break
-            if etag and etag != (fixed or headers.get("etag")): await _conflict(response, asked)
-            if _ == MOST_LINKS:
+            if etag and etag != ((not hidden and fixed) or headers.get("etag")): await _conflict(response, asked)
+            hidden = HIDDEN in headers
+            hops += not hidden
+            if hops > MOST_LINKS:
                 await response.close()
                 raise Refused(409, f"Too many levels of symbolic links, maximum allowed is {MOST_LINKS}", PLAIN)
             await response.close()
@@ -140,8 +143,9 @@ def _next(first: Request, asked: Request, headers: dict[str, str], target: str) 
     """The request for a link's target."""
     version, account, _, _ = split(asked.path)
     owner = unquote(headers[KEPT_ACCOUNT], errors="surrogateescape") if headers.get(KEPT_ACCOUNT) else account
-    made = first.child(first.method, f"/{version}/{owner}/{unquote(target, errors='surrogateescape')}", headers=dict(first.headers), source="SYM")
-    if HIDDEN in headers: made.reserved_names = True
+    path = f"/{version}/{owner}/{unquote(target, errors='surrogateescape')}"
+    made = first.child(first.method, path, headers=dict(first.headers), source="SYM")
+    if HIDDEN in headers: made.reserved_names, made.authorize = True, None  # whoever may read the object may read its version
     made.notes = first.notes
     return made
 

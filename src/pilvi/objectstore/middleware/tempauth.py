@@ -1,4 +1,4 @@
-"""Users of the configuration beside identity's: GET /auth/v1.0 with X-Auth-User and X-Auth-Key. For tests and for clients that know no other.
+"""Users of the configuration beside identity's: GET /auth/v1.0 with X-Auth-User and X-Auth-Key, for clients that know no other.
 
 A user of account `test` is `test:tester`, with groups: `.admin` owns AUTH_test, `.reseller_admin` everything. Accounts' own ACLs
 (X-Account-Access-Control) are answered here. Tokens live in this process.
@@ -52,7 +52,8 @@ class TempAuth:
 
     def admit(self, request: Request, user: str | None) -> None:
         """The request is this user's."""
-        if user is not None: request.identity, request.groups = Identity(user, user, project_id=user.partition(":")[0]), self.groups_of(user)
+        if user is not None:
+            request.identity, request.groups = Identity(user, user, project_id=user.partition(":")[0]), self.groups_of(user)
         request.authorize, request.deny = self.authorize, self.deny
 
     def _ours(self, request: Request) -> bool:

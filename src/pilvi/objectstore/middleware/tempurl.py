@@ -71,7 +71,8 @@ class TempURL:
         given, ip_range, prefix = digest_of(query.get("temp_url_sig", "")), query.get("temp_url_ip_range", ""), query.get("temp_url_prefix")
         expires = expiry(query.get("temp_url_expires", ""))
         version, account, container, name = request.parts
-        if given is None or expires < clock.now() or not (account and container and name) or request.method not in METHODS: raise self._refused(request)
+        if given is None or expires < clock.now() or not (account and container and name) or request.method not in METHODS:
+            raise self._refused(request)
         if "temp_url_ip_range" in query and not within(request.client, ip_range): raise self._refused(request)
         if prefix is not None and not name.startswith(prefix): raise self._refused(request)
         path = request.path if prefix is None else f"prefix:/{version}/{account}/{container}/{prefix}"
@@ -95,7 +96,8 @@ class TempURL:
                             (f"{account}/{container}", _keys(of_container.metadata if of_container else {}, "x-container-meta-"))):
             for key in keys:
                 for method in methods:
-                    if hmac.compare_digest(signature(key, digest, method, expires, path, ip_range).encode(), shown.encode("utf-8", "replace")): return scope
+                    right = signature(key, digest, method, expires, path, ip_range)
+                    if hmac.compare_digest(right.encode(), shown.encode("utf-8", "replace")): return scope
         return None
 
     def _open(self, request: Request, scope: str) -> None:
@@ -113,7 +115,8 @@ class TempURL:
     def _dress(self, request: Request, response: Response, expires: int) -> Response:
         """The answer as who has only the URL may see it."""
         headers = response.headers
-        for header in [h for h in headers if h.startswith("x-object-meta-") and not h.startswith("x-object-meta-public-")]: del headers[header]
+        for header in list(headers):
+            if header.startswith("x-object-meta-") and not header.startswith("x-object-meta-public-"): del headers[header]
         if request.method not in ("GET", "HEAD") or not response.ok: return response
         filename, inline = request.query.get("filename"), "inline" in request.query
         if inline: headers["content-disposition"] = disposition("inline", filename) if filename else "inline"

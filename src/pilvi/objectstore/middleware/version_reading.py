@@ -1,4 +1,4 @@
-"""What versioning shows: objects by ?version-id, listings with ?versions, and the switch on the container. The base of object_versioning.py."""
+"""What versioning shows: objects by ?version-id, listings with ?versions, the switch on the container. The base of object_versioning.py."""
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
@@ -34,12 +34,13 @@ class VersionReading(ABC):
         if not (account and container) or container.startswith(versions.PREFIX): return await self.application(request)
         if not name: return await self._container(request, account, container)
         stat = await self.world.facts.container(request, account, container)
-        version = request.query.get("version-id")
+        version = request.query.get("version-id") if request.authorized_by != "tempurl" else None  # a signature does not cover it
         if stat is None or not stat.metadata.get(ENABLED):
             if version not in (None, "null"): return await self._unversioned(request, stat, version or "")
             return await self.application(request)
         where = (api, account, container, name)
-        if request.method in ("GET", "HEAD"): return await (self._get(request, where) if version is None else self._get_version(request, where, version))
+        if request.method in ("GET", "HEAD"):
+            return await (self._get(request, where) if version is None else self._get_version(request, where, version))
         if request.method in ("PUT", "POST", "DELETE"): return await self.change(request, where, version, stat.metadata[ENABLED] == "True")
         return await self.application(request)
 
@@ -60,6 +61,7 @@ class VersionReading(ABC):
         if request.method == "DELETE": return await self._delete(request, account, container)
         if request.method not in ("GET", "HEAD"): return await self.application(request)
         asked = "versions" in request.query and request.method == "GET"
+        if asked: _only_json(request)
         response = await self.application(request)
         if not response.ok: return response
         enabled = response.headers.get(ENABLED)
@@ -67,7 +69,11 @@ class VersionReading(ABC):
         lines: listing.Listing = response.notes["listing"]
         if asked: lines.lines = await self._versions(request, account, container, bool(enabled))
         elif enabled:
-            for line in lines.lines: versions.split_link(line)
+            for line in lines.lines:
+                version = versions.split_link(line)
+                if version is None: continue
+                path = quoted(f"{request.path.rstrip('/')}/{line['name']}")
+                line |= {"symlink_path": f"{path}?version-id={version}", "version_symlink": True}
         return response
 
     async def _switch(self, request: Request, account: str, container: str) -> None:
@@ -120,7 +126,7 @@ class VersionReading(ABC):
         plain_marker = asked.marker + "\0" if asked.reverse and asked.marker and "version_marker" in request.query else asked.marker
         plain = await self._lines(request, prefix + container, {
             **base, "prefix": asked.prefix, "marker": plain_marker, "end_marker": asked.end_marker})
-        merged = versions.merge(hidden, plain, asked.reverse, asked.marker)
+        merged = versions.merge(hidden, plain, asked.reverse, "" if asked.reverse else asked.marker)
         return versions.fold(merged, asked.prefix, asked.delimiter)[:asked.limit]
 
     async def _lines(self, request: Request, path: str, query: dict[str, str]) -> list[Line]:
@@ -134,7 +140,7 @@ class VersionReading(ABC):
         response = await self.application(request)
         followed = response.headers.get("content-location", "")
         path = unquote(followed, errors="surrogateescape")
-        _, _, container, name = (path.split("/", 4)[1:] + ["", "", "", ""])[:4]
+        _, _, container, name = [*path.split("/", 4)[1:], "", "", "", ""][:4]
         if container.startswith(versions.PREFIX) and name:
             shown, version = versions.parse(name)
             response.headers["x-object-version-id"] = version
@@ -189,3 +195,10 @@ class VersionReading(ABC):
         request.acl = None
         await request.check_access()
         if not request.owner and request.deny: raise request.deny(request)
+
+
+def _only_json(request: Request) -> None:
+    """Versions are listed as JSON only. Raises Refused."""
+    accept = request.headers.get("accept", "*/*")
+    if request.query.get("format", "json") != "json" or ("*/*" not in accept and "json" not in accept): raise Refused(406)
+    request.query["format"] = "json"

@@ -34,7 +34,8 @@ class VersionedWrites:
         if request.method not in ("PUT", "DELETE"): return await self.application(request)
         stat = await self.world.facts.container(request, account, container)
         location = unquote(stat.metadata.get(LOCATION, ""), errors="surrogateescape") if stat else ""
-        if stat is None or not location or ("multipart-manifest" in request.query and request.method == "DELETE"): return await self.application(request)
+        if stat is None or not location or ("multipart-manifest" in request.query and request.method == "DELETE"):
+            return await self.application(request)
         request.acl = stat.metadata.get("x-container-write")
         await request.check_access()
         mode = stat.metadata.get(MODE, "stack")
@@ -51,13 +52,14 @@ class VersionedWrites:
             wanted = {name: value for name, value in given.items() if value}
             if len(wanted) > 1: raise Refused(400, f"Only one of {STACK} or {HISTORY} may be specified", PLAIN)
             for name, value in wanted.items():
-                if not value.strip() or "/" in unquote(value, errors="surrogateescape"): raise Refused(412, f"{name} must be a container name", PLAIN)
+                if not value.strip() or "/" in unquote(value, errors="surrogateescape"):
+                    raise Refused(412, f"{name} must be a container name", PLAIN)
                 headers |= {LOCATION: quoted(unquote(value, errors="surrogateescape"), ""), MODE: "history" if name == HISTORY else "stack"}
             if (given or removed) and not wanted: headers |= {LOCATION: "", MODE: ""}
         response = await self.application(request)
         if response.headers.get(LOCATION):
             shown = HISTORY if response.headers.get(MODE) == "history" else STACK
-            response.headers[shown] = unquote(response.headers[LOCATION], errors="surrogateescape")
+            response.headers[shown] = response.headers[LOCATION]
         return response
 
     def _prefix(self, name: str) -> str:
@@ -77,7 +79,8 @@ class VersionedWrites:
         try:
             moment = timestamp.text(timestamp.parse(held.headers["x-backend-data-timestamp"]))
             path = f"/{api}/{account}/{location}/{self._prefix(name or '')}{moment}"
-            await self._must_succeed(await self.application(request.child("PUT", path, headers=_copied(held), body=held.pieces(), trusted=True)))
+            copy = request.child("PUT", path, headers=_copied(held), body=held.pieces(), trusted=True)
+            await self._must_succeed(await self.application(copy))
         finally: await held.close()
 
     async def _must_succeed(self, response: Response) -> None:
@@ -95,22 +98,27 @@ class VersionedWrites:
 
     async def _delete_stack(self, request: Request, location: str) -> Response:
         """The newest copy becomes the object again; without one the object is deleted."""
-        api, account, container, name = request.parts
+        api, account, _, name = request.parts
         base = f"/{api}/{account}/{location}"
         query = {"prefix": self._prefix(name or ""), "reverse": "true", "limit": str(MOST_TRIED)}
         listed = await self.application(request.child("GET", base, query=query, trusted=True))
-        for line in listed.notes["listing"].lines if listed.ok else ():
-            path = f"{base}/{line['name']}"
-            if line.get("content_type") == MARKER:
-                await self.application(request.child("DELETE", path, trusted=True))
-                current = await self.application(request.child("HEAD", request.path, trusted=True))
-                await current.close()
-                if current.status != 404: break
-                continue
-            if not await self._bring_back(request, path): continue
-            request.authorize = None
-            request.path, request.reserved_names = path, True
+        entries = listed.notes["listing"].lines if listed.ok else []
+        paths = [f"{base}/{line['name']}" for line in entries]
+        if not entries: return await self.application(request)
+        if entries[0]["content_type"] != MARKER:
+            for path in paths:
+                if await self._bring_back(request, path): return await self._instead(request, path)
             return await self.application(request)
+        current = await self.application(request.child("HEAD", request.path, trusted=True))
+        await current.close()
+        if current.status != 404: return await self.application(request)
+        if len(entries) > 1 and entries[1]["content_type"] != MARKER and await self._bring_back(request, paths[1]):
+            await self.application(request.child("DELETE", paths[1], trusted=True))
+        return await self._instead(request, paths[0])
+
+    async def _instead(self, request: Request, path: str) -> Response:
+        """The copy is what is deleted in the end."""
+        request.authorize, request.path = None, path
         return await self.application(request)
 
     async def _bring_back(self, request: Request, path: str) -> bool:
@@ -121,7 +129,8 @@ class VersionedWrites:
             return False
         try:
             if not held.ok: raise Refused(503)
-            await self._must_succeed(await self.application(request.child("PUT", request.path, headers=_copied(held), body=held.pieces(), trusted=True)))
+            copy = request.child("PUT", request.path, headers=_copied(held), body=held.pieces(), trusted=True)
+            await self._must_succeed(await self.application(copy))
         finally: await held.close()
         return True
 

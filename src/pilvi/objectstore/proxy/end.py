@@ -21,7 +21,9 @@ class End:
     async def __call__(self, request: Request) -> Response:
         if not well_formed(request.path, nul=request.reserved_names): raise Refused(412, "Invalid UTF8 or contains NULL", PLAIN)
         version, account_name, container_name, name = request.parts
-        if account_name is None: raise Refused(404 if request.path.count("/") > 1 else 412, None if request.path.count("/") > 1 else "Bad URL", PLAIN)
+        if account_name is None:
+            if request.path.count("/") > 1: raise Refused(404)
+            raise Refused(412, "Bad URL", PLAIN)
         if version not in VERSIONS: raise Refused(400, "Invalid path", PLAIN)
         try: return await self._dispatch(request, account_name, container_name, name)
         except Full: raise Refused(507) from None

@@ -33,6 +33,7 @@ class Listing:
 
 
 FORMATS = {"json": "application/json", "xml": "application/xml", "plain": "text/plain", "text": "text/plain"}
+COLUMNS = {"container": ("name", "count", "bytes", "last_modified"), "object": ("name", "hash", "bytes", "content_type", "last_modified")}
 ACCEPTED = ("text/plain", "application/json", "application/xml", "text/xml")
 
 
@@ -109,6 +110,6 @@ def render(listing: Listing, media_type: str) -> bytes:
 
 def _xml(line: Line, item: str) -> str:
     if "subdir" in line: return f"<subdir name={quoteattr(line['subdir'])}><name>{escape(line['subdir'])}</name></subdir>"
-    order = ("name", "count", "bytes", "last_modified") if item == "container" else ("name", "hash", "bytes", "content_type", "last_modified")
+    order = COLUMNS[item]
     names = [*order, *sorted(line.keys() - set(order))]
     return f"<{item}>" + "".join(f"<{name}>{escape(str(line[name]))}</{name}>" for name in names if name in line) + f"</{item}>"

@@ -93,7 +93,7 @@ class Request:
     def child(self, method: str, path: str, *, headers: dict[str, str] | None = None, query: dict[str, str] | None = None,
               body: AsyncIterator[bytes] | None = None, source: str = "", trusted: bool = False) -> Request:
         """Another request on behalf of the same caller, without this one's headers. `trusted`: allowed whoever the caller is."""
-        made = Request(method, path, query or {}, headers or {}, body if body is not None else nothing(), self.client, self.base, self.trans_id,
+        made = Request(method, path, query or {}, headers or {}, body or nothing(), self.client, self.base, self.trans_id,
                        identity=self.identity, groups=self.groups, authorize=None if trusted else self.authorize, deny=self.deny,
                        owner=trusted or self.owner, reseller=self.reseller, authorized_by=self.authorized_by,
                        source=source or self.source, reserved_names=trusted or self.reserved_names, known=self.known)

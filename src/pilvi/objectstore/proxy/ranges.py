@@ -5,6 +5,7 @@ Source: RFC 9110, section 14; the bounds on hostile lists of ranges are Swift's.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 MOST = 50
 MOST_OVERLAPS = 2
@@ -41,7 +42,7 @@ def resolve(wanted: list[Wanted], length: int) -> list[tuple[int, int]]:
         elif first < length:
             met.append((first, length if last is None else min(last + 1, length)))
     if len(met) > MOST: return []
-    pairs = list(zip(met, met[1:], strict=False))
+    pairs = list(pairwise(met))
     overlaps = sum(b[0] < a[1] and a[0] < b[1] for a, b in pairs)
     backwards = sum(b[0] < a[0] for a, b in pairs)
     return [] if overlaps > MOST_OVERLAPS or backwards > MOST_BACKWARDS else met

@@ -8,7 +8,7 @@ import structlog
 
 from pilvi.objectstore.errors import Refused
 from pilvi.objectstore.proxy import ranges
-from pilvi.objectstore.proxy.message import PLAIN, Ranged, Request, Response, once
+from pilvi.objectstore.proxy.message import Ranged, Request, Response, once
 
 LOG = structlog.get_logger()
 DEEPEST = 10
@@ -83,7 +83,7 @@ class Segments:
         depth = self.request.notes.get("depth", 0) + 1
         if depth > DEEPEST: raise Refused(409)
         asked = self.request.child("GET", f"/{self.request.parts[0]}/{self.request.parts[1]}{segment.path}", source=self.source)
-        asked.headers = {name: self.request.headers[name] for name in ("x-newest", "referer", "x-open-expired") if name in self.request.headers}
+        asked.headers = {name: value for name, value in self.request.headers.items() if name in ("x-newest", "referer", "x-open-expired")}
         asked.notes["depth"] = depth
         response = await self.fetch(asked)
         body = response.ranged
