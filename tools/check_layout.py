@@ -54,8 +54,9 @@ def rule(own: str, core: str = "all", clients: bool = False, libraries: str = "a
 
 SERVICE_RULES: dict[str, Rule] = {
     "about": rule("", "none", libraries="pure"),                                       # __init__.py
-    "manifest": rule("config errors resources life logic conductor agent drivers client migrations", clients=True),  # service.py
-    "config": rule(""),
+    # Only object storage has "daemon" files: its manifest starts them, its options hold those of its cluster.
+    "manifest": rule("config errors resources life logic conductor agent drivers client migrations daemon", clients=True),  # service.py
+    "config": rule("daemon"),
     "errors": rule(""),
     "resources": rule("config errors resources life logic", clients=True),
     "life": rule("config errors resources life logic", clients=True),                  # a thing's states and verbs

@@ -22,14 +22,15 @@ from pilvi.identity.resources.role import ImpliedRole, Role
 from pilvi.identity.resources.user import User
 from pilvi.run.settings import Settings
 
-ROLES = ("admin", "manager", "member", "reader", "service")
+ROLES = ("admin", "manager", "member", "reader", "service", "ResellerAdmin")
 IMPLIES = (("admin", "manager"), ("manager", "member"), ("member", "reader"))
 USERS = {"admin": ("admin", "admin"), "demo": ("demo", "member"), "pilvi-control": ("service", "admin"),
     "pilvi-host": ("service", "service")}
 """{user: (project, role)}"""
 CHEAPEST_ROUNDS = 4
 NAMES = {"identity": "keystone", "image": "glance", "placement": "placement", "network": "neutron", "block-storage": "cinderv3",
-         "volumev3": "cinderv3", "compute": "nova", "metric": "gnocchi", "alarming": "aodh", "rating": "cloudkitty"}
+         "volumev3": "cinderv3", "compute": "nova", "object-store": "swift", "metric": "gnocchi", "alarming": "aodh",
+         "rating": "cloudkitty"}
 
 
 def passwords(settings: Settings) -> dict[str, str]:
@@ -77,7 +78,7 @@ def _catalogue(db: Session, settings: Settings, services: Sequence[Service]) -> 
                 row = CatalogueService(type=kind, name=NAMES.get(kind, kind))
                 db.add(row)
                 db.flush()
-            _endpoints(db, settings, row.id, settings.url + "/" + kind + service.path)
+            _endpoints(db, settings, row.id, (settings.door_url if service.door else f"{settings.url}/{kind}") + service.path)
 
 
 def _endpoints(db: Session, settings: Settings, service_id: str, url: str) -> None:
