@@ -50,6 +50,8 @@ class Service:
     optional_project: str | None = None
     request_prefix: str = "req-"
     headers: Mapping[str, str] = field(default_factory=dict)
+    catalogued: bool = True
+    """Is it in identity's catalogue?"""
 
     @property
     def mount(self) -> str:
