@@ -14,6 +14,7 @@ import msgspec
 
 from pilvi.core import clock
 from pilvi.core.context import Call
+from pilvi.core.events import Event, Subscription
 from pilvi.core.http.app import SENT, Application, Response
 from pilvi.core.http.routes import ANYONE, Route
 from pilvi.dashboard import session
@@ -45,6 +46,22 @@ def listeners(application: Application) -> set[Listener]:
     """Who listens now, in this process."""
     found: set[Listener] = application.state.setdefault("listeners", set())
     return found
+
+
+def tell(application: Application, events: list[Event]) -> None:
+    """The subscription: passes on what happened to those who may know of it."""
+    for listener in list(listeners(application)):
+        messages = [_message(event) for event in events if listener.everything or event.project_id == listener.project_id]
+        if not messages: continue
+        try: listener.loop.call_soon_threadsafe(listener.put, messages)
+        except RuntimeError: listeners(application).discard(listener)  # its loop has ended
+
+
+def _message(event: Event) -> dict[str, Any]:
+    return {"type": event.type, "id": event.subject, "project_id": event.project_id, "request_id": event.request_id, "at": event.at}
+
+
+SUBSCRIPTIONS = (Subscription("*", tell, keep_seconds=30),)
 
 
 async def listen(call: Call, receive: Any, send: Any) -> Response:

@@ -16,4 +16,4 @@ def versions(request: Request) -> tuple[int, dict[str, Any]]:
 
 SERVICE = Service(
     name="dashboard", types=("dashboard",), path="", dialect=KEYSTONE, versions=versions, catalogued=False, tables=[session.SessionRow],
-    routes=[*session.ROUTES, *events.ROUTES, *proxy.ROUTES, *pages.ROUTES])
+    routes=[*session.ROUTES, *events.ROUTES, *proxy.ROUTES, *pages.ROUTES], subscriptions=events.SUBSCRIPTIONS)

@@ -16,6 +16,7 @@ interface Subscriber {
 }
 
 const POLL_MS = 8000
+const SELDOM = 4
 const RETRY_MS = 3000
 
 class Live {
@@ -29,8 +30,10 @@ class Live {
     this.stop()
     this.open()
     document.addEventListener("visibilitychange", this.look)
+    let beats = 0
+    // Also with the stream, now and then: events go to one of several control processes, and a browser's stream may hang at another.
     this.timer = setInterval(() => {
-      if (!this.connected && document.visibilityState === "visible") this.tellAll()
+      if (document.visibilityState === "visible" && (!this.connected || ++beats % SELDOM === 0)) this.tellAll()
     }, POLL_MS)
   }
 

@@ -19,7 +19,7 @@ export const servers: Spec = {
   search: (text) => (/^\d+(\.\d+){1,3}$/.test(text) ? { ip: text } : { name: text }), searched: "search_name_or_address",
   details: true, events: ["compute.instance"], busy: (row) => Boolean(row["OS-EXT-STS:task_state"]) || row.status === "BUILD",
   columns: [
-    { label: "name", value: (row) => row.name, sort: "display_name" },
+    { label: "name", value: (row) => row.name, sort: "name" },
     { label: "status", kind: "status", value: (row) => row["OS-EXT-STS:task_state"] ?? row.status, title: (row) => row.fault?.message ?? row.status },
     { label: "addresses", kind: "lines", value: addresses },
     { label: "flavor", value: (row) => (row.flavor?.original_name ? `${row.flavor.original_name} · ${row.flavor.vcpus} vCPU · ${row.flavor.ram} MiB` : "") },
