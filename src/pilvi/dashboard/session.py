@@ -122,9 +122,10 @@ def sign_in(call: Call) -> Response:
     return _begin(call, _scope(call, token, wanted["id"]), projects)
 
 
-def show(call: Call) -> dict[str, Any]:
-    """GET /session: who is signed in."""
-    return _shown(_found(call))
+def show(call: Call) -> Response:
+    """GET /session: who is signed in; 204 when nobody is."""
+    try: return Response(200, _shown(_found(call)))
+    except errors.SignedOut: return Response(204)
 
 
 def switch(call: Call) -> Response:
