@@ -16,7 +16,8 @@ from pilvi.run import steps
 from pilvi.run.files import write_whole
 
 SOURCE = Path(__file__).resolve().parent.parent / "dashboard" / "ui"
-MADE = {"node_modules", "dist", ".svelte-kit"}
+WORK = ".dashboard-work"
+MADE = {"node_modules", "dist", ".svelte-kit", WORK}
 KEY_FILE = "pilvi-key"
 
 
@@ -40,6 +41,11 @@ def key_of(source: Path) -> str:
     return digest.hexdigest()[:12]
 
 
+def is_built(folder: Path, source: Path) -> bool:
+    """Does the folder hold the page, whole and from these sources?"""
+    return _is(folder, key_of(source))
+
+
 def _is(folder: Path, key: str) -> bool:
     try: return (folder / KEY_FILE).read_text() == key
     except OSError: return False
@@ -55,7 +61,7 @@ def prepare(state: Path, python: Path, source: Path, requirements: Path, log: Pa
             shutil.rmtree(target, ignore_errors=True)
             shutil.copytree(source / "dist", target)
         else:
-            build(source, target, key, python, requirements, log, lock)
+            build(source, target, python, requirements, log, lock)
     if link.resolve() == target.resolve(): return
     (share / "dashboard.new").unlink(missing_ok=True)
     (share / "dashboard.new").symlink_to(target.name)
@@ -64,14 +70,9 @@ def prepare(state: Path, python: Path, source: Path, requirements: Path, log: Pa
         if other != target: shutil.rmtree(other, ignore_errors=True)
 
 
-def ready(state: Path, source: Path) -> bool:
-    """Is the page there, built from these sources?"""
-    return _is(state / "share" / "dashboard", key_of(source))
-
-
-def build(source: Path, target: Path, key: str, python: Path, requirements: Path, log: Path, lock: int) -> None:
+def build(source: Path, target: Path, python: Path, requirements: Path, log: Path, lock: int) -> None:
     """Builds into `target`, whole or not at all; Node and what it fetched are gone afterwards. No package's own scripts are run."""
-    work = target.parent / ".dashboard-work"
+    key, work = key_of(source), target.parent / WORK
     shutil.rmtree(work, ignore_errors=True)
     for path in sources(source):
         copy = work / "ui" / path.relative_to(source)
