@@ -72,7 +72,7 @@ def _catalogue(db: Session, settings: Settings, services: Sequence[Service]) -> 
     """One service and three endpoints for each type; addresses follow --listen."""
     if db.get(Region, settings.region) is None: db.add(Region(id=settings.region))
     for service in services:
-        for kind in service.types:
+        for kind in service.types if service.catalogued else ():
             row = db.scalar(select(CatalogueService).where(CatalogueService.type == kind))
             if row is None:
                 row = CatalogueService(type=kind, name=NAMES.get(kind, kind))

@@ -31,6 +31,7 @@ from pilvi.core.http.inprocess import InProcess
 from pilvi.core.reconcile import Repeat
 from pilvi.core.service import Service
 from pilvi.core.wire import Base
+from pilvi.dashboard.service import SERVICE as DASHBOARD
 from pilvi.identity import client as identity
 from pilvi.identity.service import SERVICE as IDENTITY
 from pilvi.image.service import SERVICE as IMAGE
@@ -38,7 +39,7 @@ from pilvi.network.drivers import BACKENDS
 from pilvi.network.service import SERVICE as NETWORK
 from pilvi.objectstore.service import SERVICE as OBJECTSTORE
 from pilvi.placement.service import SERVICE as PLACEMENT
-from pilvi.run import crash, listen, novnc
+from pilvi.run import crash, listen, novnc, ui
 from pilvi.run.bootstrap import bootstrap, passwords
 from pilvi.run.process import ready
 from pilvi.run.settings import Settings, load
@@ -46,7 +47,7 @@ from pilvi.telemetry.service import SERVICE as TELEMETRY
 from pilvi.volume.service import SERVICE as VOLUME
 
 LOG = structlog.get_logger()
-SERVICES: Sequence[Service] = (IDENTITY, OBJECTSTORE, IMAGE, PLACEMENT, NETWORK, VOLUME, COMPUTE, TELEMETRY)
+SERVICES: Sequence[Service] = (IDENTITY, OBJECTSTORE, IMAGE, PLACEMENT, NETWORK, VOLUME, COMPUTE, TELEMETRY, DASHBOARD)
 """In the order in which they may call each other: each only those before it."""
 
 
@@ -95,7 +96,7 @@ class Control:
             "service_call": lambda: _service_call(tokens),
             "network_backend": backend, "image_directory": settings.control_directory / "images",
             "federation_directory": settings.directory / "federation", "object_directory": settings.control_directory / "objects",
-            "novnc": novnc.folder(settings.directory),
+            "novnc": novnc.folder(settings.directory), "dashboard_files": ui.folder(settings.directory), "cloud": self,
             "console_socket": settings.run_directory / "console.sock", "settings": settings}
         self.bus.start()
         for application in self.applications.values():
@@ -146,6 +147,10 @@ class Control:
 
     async def _root(self, scope: Any, send: Any) -> None:
         request = from_scope(scope)
+        if not request.path.strip("/") and "dashboard" in self.applications and "text/html" in request.headers.get("accept", ""):
+            await send_response(Response(303, None, {"Location": request.base + "/dashboard/"}), send, head=False,
+                                threads=self.applications["identity"].threads)
+            return
         known = {"": {"pilvi": "0.1.0", "services": {a.service.name: request.base + a.service.mount for a in self.applications.values()}},
                  "healthcheck": self._health()}
         body = known.get(request.path.strip("/"))
