@@ -30,7 +30,7 @@ USERS = {"admin": ("admin", "admin"), "demo": ("demo", "member"), "pilvi-control
 CHEAPEST_ROUNDS = 4
 NAMES = {"identity": "keystone", "image": "glance", "placement": "placement", "network": "neutron", "block-storage": "cinderv3",
          "volumev3": "cinderv3", "compute": "nova", "object-store": "swift", "metric": "gnocchi", "alarming": "aodh",
-         "rating": "cloudkitty"}
+         "rating": "cloudkitty", "orchestration": "heat"}
 
 
 def passwords(settings: Settings) -> dict[str, str]:

@@ -38,6 +38,7 @@ from pilvi.image.service import SERVICE as IMAGE
 from pilvi.network.drivers import BACKENDS
 from pilvi.network.service import SERVICE as NETWORK
 from pilvi.objectstore.service import SERVICE as OBJECTSTORE
+from pilvi.orchestration.service import SERVICE as ORCHESTRATION
 from pilvi.placement.service import SERVICE as PLACEMENT
 from pilvi.run import crash, listen, novnc, ui
 from pilvi.run.bootstrap import bootstrap, passwords
@@ -47,7 +48,8 @@ from pilvi.telemetry.service import SERVICE as TELEMETRY
 from pilvi.volume.service import SERVICE as VOLUME
 
 LOG = structlog.get_logger()
-SERVICES: Sequence[Service] = (IDENTITY, OBJECTSTORE, IMAGE, PLACEMENT, NETWORK, VOLUME, COMPUTE, TELEMETRY, DASHBOARD)
+SERVICES: Sequence[Service] = (IDENTITY, OBJECTSTORE, IMAGE, PLACEMENT, NETWORK, VOLUME, COMPUTE, TELEMETRY, ORCHESTRATION,
+                               DASHBOARD)
 """In the order in which they may call each other: each only those before it."""
 
 
@@ -93,7 +95,7 @@ class Control:
         injected: dict[str, Any] = {
             "node": f"control-{socket.gethostname()}-{settings.tag}",
             "master_key": secret_file(self.keys / "master", lambda: Fernet.generate_key().decode()),
-            "service_call": lambda: _service_call(tokens),
+            "service_call": lambda: _service_call(tokens), "service_tokens": tokens,
             "network_backend": backend, "image_directory": settings.control_directory / "images",
             "federation_directory": settings.directory / "federation", "object_directory": settings.control_directory / "objects",
             "novnc": novnc.folder(settings.directory), "dashboard_files": ui.folder(settings.directory), "cloud": self,
