@@ -61,6 +61,8 @@ class Control:
         self.keys = settings.control_directory / "keys"
         self.applications: dict[str, Application] = {}
         self.loops: list[Repeat] = []
+        self.leaving: list[Callable[[], object]] = []
+        """Called on the event loop when the process is about to end, by those who hold connections open."""
         self.publishers: list[events.Publisher] = []
         for service in services: self.applications[service.name] = self._application(service)
 
@@ -93,6 +95,7 @@ class Control:
             "network_backend": backend, "image_directory": settings.control_directory / "images",
             "federation_directory": settings.directory / "federation",
             "novnc": novnc.folder(settings.directory), "dashboard_files": ui.folder(settings.directory), "cloud": self,
+            "leaving": self.leaving,
             "console_socket": settings.run_directory / "console.sock", "settings": settings}
         self.bus.start()
         for application in self.applications.values():
@@ -194,6 +197,10 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: Any = None) -> None:
         await super().startup(sockets)
         ready()
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        for leave in self.config.app.leaving: leave()  # type: ignore[union-attr]
+        await super().shutdown(sockets)
 
 
 if __name__ == "__main__": main(Path(sys.argv[1]))
