@@ -74,7 +74,8 @@ ENTRIES = {"__init__.py": "about", "service.py": "manifest", "config.py": "confi
 """Entries of every service folder. A folder that holds states.py is a thing with a life; any other name is logic."""
 KINDS = {"identity/token": "life", "identity/federation": "life", "image/guest": "tool", "telemetry/collect": "life",
          "orchestration/types": "life", "dashboard/session.py": "life", "dashboard/events.py": "life",
-         "dashboard/proxy.py": "life", "dashboard/pages.py": "life",  # routes that are no resource: the APIs and files behind the page
+         # routes that are no resource: the APIs and files behind the page
+         "dashboard/proxy.py": "life", "dashboard/elsewhere.py": "life", "dashboard/pages.py": "life",
          "network/topology.py": "life", "network/reconciler.py": "life", "network/extensions.py": "resources",
          "identity/drivers/sql.py": "life", "telemetry/drivers/sql.py": "life"}
 """Entries whose name does not tell: what they are instead. The sql drivers are the ones whose backend is the service's own database."""

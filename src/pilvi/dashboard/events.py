@@ -32,6 +32,7 @@ class Listener:
     project_id: str
     everything: bool
     queue: asyncio.Queue[dict[str, Any]] = field(default_factory=lambda: asyncio.Queue(WAITING))
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     def put(self, messages: list[dict[str, Any]]) -> None:
         """On the loop's thread."""
@@ -57,6 +58,14 @@ def tell(application: Application, events: list[Event]) -> None:
         except RuntimeError: listeners(application).discard(listener)  # its loop has ended
 
 
+def start(application: Application) -> None:
+    """Asks to be told when the process is about to end: it would wait for open streams."""
+    def leave() -> None:
+        for listener in listeners(application): listener.ended.set()
+
+    application.state["leaving"].append(leave)
+
+
 def _message(event: Event) -> dict[str, Any]:
     return {"type": event.type, "id": event.subject, "project_id": event.project_id, "request_id": event.request_id, "at": event.at}
 
@@ -75,7 +84,7 @@ async def listen(call: Call, receive: Any, send: Any) -> Response:
                 "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()]})
     await send({"type": "http.response.body", "body": b"retry: 2000\n\nevent: hello\ndata: {}\n\n", "more_body": True})
     listeners(application).add(listener)
-    gone = asyncio.ensure_future(_gone(receive))
+    gone = asyncio.ensure_future(_gone(receive, listener))
     try:
         while not gone.done() and clock.now() < found.expires_at:
             text = await _next(listener, gone)
@@ -104,8 +113,15 @@ async def _next(listener: Listener, gone: asyncio.Future[None]) -> bytes:
     return b"".join(b"data: " + msgspec.json.encode(message) + b"\n\n" for message in messages)
 
 
-async def _gone(receive: Any) -> None:
-    while (await receive())["type"] != "http.disconnect": pass
+async def _gone(receive: Any, listener: Listener) -> None:
+    """Returns when the browser has gone, or the process goes."""
+    async def hang_up() -> None:
+        while (await receive())["type"] != "http.disconnect": pass
+
+    tasks = [asyncio.ensure_future(hang_up()), asyncio.ensure_future(listener.ended.wait())]
+    try: await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks: task.cancel()
 
 
 ROUTES = [Route("/events", "GET", listen, ANYONE, stream=True)]

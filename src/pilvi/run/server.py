@@ -66,6 +66,8 @@ class Control:
         self.keys = settings.control_directory / "keys"
         self.applications: dict[str, Application] = {}
         self.loops: list[Repeat] = []
+        self.leaving: list[Callable[[], object]] = []
+        """Called on the event loop when the process is about to end, by those who hold connections open."""
         self.publishers: list[events.Publisher] = []
         for service in services: self.applications[service.name] = self._application(service)
 
@@ -99,6 +101,7 @@ class Control:
             "network_backend": backend, "image_directory": settings.control_directory / "images",
             "federation_directory": settings.directory / "federation", "object_directory": settings.control_directory / "objects",
             "novnc": novnc.folder(settings.directory), "dashboard_files": ui.folder(settings.directory), "cloud": self,
+            "leaving": self.leaving,
             "console_socket": settings.run_directory / "console.sock", "settings": settings}
         self.bus.start()
         for application in self.applications.values():
@@ -225,6 +228,7 @@ class _Server(uvicorn.Server):
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: Any = None) -> None:
+        for leave in self.config.app.leaving: leave()  # type: ignore[union-attr]
         for other, own in self.beside: await other.shutdown(own)
         await super().shutdown(sockets)
 
