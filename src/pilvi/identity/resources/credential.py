@@ -166,7 +166,7 @@ def update(call: Call, credential_id: str) -> dict[str, Any]:
         blob = asked["blob"] if isinstance(asked["blob"], str) else msgspec.json.encode(asked["blob"]).decode()
         if row.type == EC2:
             old, new = pair_of(call.application, row), _pair(blob)
-            for name in ("access", *BINDINGS.values()):
+            for name in BINDINGS.values():
                 if old.get(name) != new.get(name): raise Invalid(f"{name} can not be updated for credential")
         row.sealed = seal(call.application, blob)
     if row.type == EC2 and asked.get("type", EC2) != EC2: raise Invalid("The type of an ec2 credential can not be updated")

@@ -18,6 +18,7 @@ from pilvi.core.http.app import Application, Response
 from pilvi.core.wire import Base
 from pilvi.identity import errors
 from pilvi.identity.resources.catalogue import catalogue
+from pilvi.identity.resources.endpoint_group import endpoint_ids
 from pilvi.identity.resources.policies import permit
 from pilvi.identity.resources.relative import links
 from pilvi.identity.resources.user import User
@@ -57,7 +58,8 @@ def body_of(app: Application, payload: Payload, facts: Facts, *, catalogue: bool
 def catalogue_of(app: Application, payload: Payload) -> list[dict[str, Any]]:
     """The services a token may reach."""
     with app.database.read() as db:
-        return catalogue(db, payload.scope_id if payload.scope == "project" else None, payload.user_id)
+        project_id = payload.scope_id if payload.scope == "project" else None
+        return catalogue(db, project_id, payload.user_id, endpoint_ids(db, project_id) if project_id else None)
 
 
 def identify(app: Application, token: str) -> Identity:
