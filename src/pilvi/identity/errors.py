@@ -158,14 +158,12 @@ class EndpointGroupNotFound(NotFound):
 
 class IdentityProviderNotFound(NotFound):
     """Could not find identity provider: {id}."""
+class ProtocolNotFound(NotFound):
+    """Could not find federated protocol: {id}."""
 
 
 class MappingNotFound(NotFound):
     """Could not find mapping: {id}."""
-
-
-class ProtocolNotFound(NotFound):
-    """Could not find federation protocol: {id}."""
 
 
 class ServiceProviderNotFound(NotFound):
@@ -192,10 +190,6 @@ class AccessTokenNotFound(NotFound):
     """Could not find access token: {id}."""
 
 
-class MappingUnknown(Invalid):
-    """Mapping {id} does not exist."""
-
-
 class LimitInvalid(Forbidden):
     """Invalid resource limit: {reason}."""
 
@@ -214,3 +208,5 @@ class DomainConfigNotFound(NotFound):
 
 class DomainConfigInvalid(Invalid):
     """Invalid domain specific configuration: {reason}."""
+class RemoteIdTaken(Conflict):
+    """Duplicate remote ID: {id} is that of the identity provider {provider} already."""

@@ -10,6 +10,7 @@ from pilvi.core.http.app import Application, Request, Response
 from pilvi.core.http.routes import ANYONE, Route
 from pilvi.core.service import Loop, Service
 from pilvi.identity.config import Config
+from pilvi.identity.federation import login
 from pilvi.identity.resources import (
     access,
     access_rule,
@@ -24,6 +25,7 @@ from pilvi.identity.resources import (
     identity_provider,
     implied_role,
     limit,
+    mapping,
     membership,
     oauth1,
     policies,
@@ -31,8 +33,10 @@ from pilvi.identity.resources import (
     project,
     project_tag,
     project_tree,
+    protocol,
     role,
     role_assignment,
+    service_provider,
     trust,
     user,
 )
@@ -40,7 +44,9 @@ from pilvi.identity.resources.access_rule import AccessRule, RuleUse
 from pilvi.identity.resources.application_credential import ApplicationCredential
 from pilvi.identity.resources.assignment import Assignment
 from pilvi.identity.resources.credential import Credential
+from pilvi.identity.resources.identity_provider import FederatedUser
 from pilvi.identity.resources.membership import Membership
+from pilvi.identity.resources.protocol import Protocol
 from pilvi.identity.resources.role import ImpliedRole
 from pilvi.identity.resources.trust import Trust
 from pilvi.identity.token import issue, signed, validate
@@ -80,10 +86,10 @@ SERVICE = Service(
     name="identity", types=("identity",), path="", dialect=KEYSTONE, versions=versions, config=Config, start=start,
     resources=[domain.RESOURCE, project.RESOURCE, user.RESOURCE, group.RESOURCE, role.RESOURCE,
                catalogue.REGION, catalogue.SERVICE, catalogue.ENDPOINT, endpoint_group.RESOURCE, policy_store.RESOURCE,
-               oauth1.RESOURCE, identity_provider.RESOURCE, identity_provider.MAPPING, identity_provider.SERVICE_PROVIDER],
+               oauth1.RESOURCE, identity_provider.RESOURCE, mapping.RESOURCE, service_provider.RESOURCE],
     tables=[Assignment, Membership, ImpliedRole, TokenKey, Revocation, ApplicationCredential, AccessRule, RuleUse, Trust, Credential,
             endpoint_group.ProjectEndpoint, endpoint_group.ProjectEndpointGroup, policy_store.PolicyAssociation, oauth1.RequestToken,
-            oauth1.AccessToken, identity_provider.Protocol, limit.RegisteredLimit, limit.Limit, domain_config.DomainConfig],
+            oauth1.AccessToken, Protocol, FederatedUser, limit.RegisteredLimit, limit.Limit, domain_config.DomainConfig],
     rules=policies.RULES,
     routes=[
         Route("/v3", "GET", show_version, ANYONE),
@@ -96,7 +102,8 @@ SERVICE = Service(
         *access.ROUTES, *access_rule.ROUTES, *application_credential.ROUTES, *assignment.ROUTES, *credential.ROUTES, *trust.ROUTES,
         *implied_role.ROUTES, *membership.ROUTES, *project_tag.ROUTES, *project_tree.ROUTES,
         *role_assignment.ROUTES, *user.ROUTES, *domain_config.ROUTES, *endpoint_group.ROUTES, *identity_provider.ROUTES, *limit.ROUTES,
-        *oauth1.ROUTES, *policy_store.ROUTES, *catalogue.ROUTES,
+        *protocol.ROUTES, *login.ROUTES, *mapping.ROUTES, *service_provider.ROUTES, *oauth1.ROUTES,
+        *policy_store.ROUTES, *catalogue.ROUTES,
     ],
     loops=[Loop("rotate token keys", 300, lambda application: application.state["keyring"].prepare())],
 )

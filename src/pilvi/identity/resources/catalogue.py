@@ -17,7 +17,7 @@ from pilvi.core.resource import Resource
 from pilvi.core.wire import OPTIONAL, REQUIRED, Base, HexIdentified, boolean, field, one_of, text
 from pilvi.identity import errors
 from pilvi.identity.resources import policies
-from pilvi.identity.resources.relative import named
+from pilvi.identity.resources.federation import put
 
 
 class Region(HexIdentified, Base):
@@ -126,4 +126,4 @@ SERVICE = Resource(CatalogueService, "service", "/v3/services", KEYSTONE, owner=
                    policy=policies.verbs("service"), on_delete=remove_service, on_render=render, default_sort=[("type", False)])
 ENDPOINT = Resource(Endpoint, "endpoint", "/v3/endpoints", KEYSTONE, owner=None, missing=errors.EndpointNotFound,
                     policy=policies.verbs("endpoint"), on_create=place, on_update=place, on_render=render)
-ROUTES = [named(REGION)]
+ROUTES = [put(REGION)]

@@ -7,9 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from pilvi.core.context import Call
-from pilvi.core.http.routes import Route
 from pilvi.core.resource import Resource
-from pilvi.identity import errors
 
 
 def resource(call: Call, name: str) -> Resource:
@@ -52,21 +50,3 @@ def target(call: Call, **ids: str) -> dict[str, Any]:
         if row is None: continue
         found[kind] = {"id": row.id, "name": row.name, "domain_id": row.id if kind == "domain" else row.domain_id}
     return found
-
-
-def named(kind: Resource) -> Route:
-    """The route of PUT path/{id}: a new thing whose id the client chooses."""
-    def create(call: Call, id: str) -> dict[str, Any]:
-        assert call.db is not None
-        inner = kind.open(call.body)
-        kind.permit(call, "create", {"target": {kind.name: inner}})
-        values = kind.take(call, "create", {**inner, "id": id})
-        if call.db.get(kind.table, id): raise errors.NameTaken(what=kind.name, name=id)
-        row: Any = kind.table(**{k: v for k, v in values.items() if hasattr(kind.table, k)})
-        if kind.on_create: kind.on_create(call, row, values)
-        call.db.add(row)
-        call.db.flush()
-        return kind.wrap(kind.render(call, [row])[0])
-
-    create.__name__ = f"create_{kind.name}"
-    return Route(kind.path + "/{id}", "PUT", create, None, status=201, transaction="write")
