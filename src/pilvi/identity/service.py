@@ -103,7 +103,7 @@ SERVICE = Service(
         *implied_role.ROUTES, *membership.ROUTES, *project_tag.ROUTES, *project_tree.ROUTES,
         *role_assignment.ROUTES, *user.ROUTES, *domain_config.ROUTES, *endpoint_group.ROUTES, *identity_provider.ROUTES, *limit.ROUTES,
         *protocol.ROUTES, *login.ROUTES, *mapping.ROUTES, *service_provider.ROUTES, *oauth1.ROUTES,
-        *policy_store.ROUTES, *catalogue.ROUTES,
+        *policy_store.ROUTES, *catalogue.ROUTES, *role.ROUTES,
     ],
     loops=[Loop("rotate token keys", 300, lambda application: application.state["keyring"].prepare())],
 )

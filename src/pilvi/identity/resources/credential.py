@@ -191,9 +191,9 @@ def _ec2_body(call: Call, row: Credential) -> dict[str, Any]:
 def _find_ec2(call: Call, verb: str, user_id: str, access: str) -> Credential:
     assert call.db is not None
     row = call.db.get(Credential, ec2_id(access))
-    permit(call, f"ec2_{verb}_credential", _target(row) if row and row.user_id == user_id else {}, user_id=user_id)
+    if row is None or row.type != EC2: raise errors.CredentialNotFound(id=access)
+    permit(call, f"ec2_{verb}_credential", _target(row), user_id=user_id)
     find(call, "user", user_id)
-    if row is None or row.type != EC2 or row.user_id != user_id: raise errors.CredentialNotFound(id=access)
     check_reach(call, row.project_id)
     return row
 

@@ -31,7 +31,7 @@ class Domain(HexIdentified, Base):
 
 def visible(call: Call) -> Any:
     """A domain's token lists that domain."""
-    return Domain.id == call.identity.domain_id if call.identity.domain_id and "admin" in call.identity.roles else None
+    return Domain.id == call.identity.domain_id if call.identity.domain_id else None
 
 
 def check_name(call: Call, domain: Domain, values: dict[str, Any]) -> None:
@@ -94,5 +94,5 @@ def add_extras(call: Call, rows: list[Any], bodies: list[dict[str, Any]]) -> Non
 
 RESOURCE = Resource(
     Domain, "domain", "/v3/domains", KEYSTONE, owner=None, missing=errors.DomainNotFound, visible=visible, default_sort=[("name", False)],
-    policy=policies.verbs("domain"),
+    policy=policies.verbs("domain"), told_missing=("update", "delete"),
     on_create=add_twin, on_update=change, on_delete=remove, on_render=add_extras)

@@ -21,6 +21,7 @@ from pilvi.identity.resources.catalogue import catalogue
 from pilvi.identity.resources.endpoint_group import endpoint_ids
 from pilvi.identity.resources.policies import permit
 from pilvi.identity.resources.relative import links
+from pilvi.identity.resources.service_provider import enabled_providers
 from pilvi.identity.resources.user import User
 from pilvi.identity.token.facts import Facts, facts_of
 from pilvi.identity.token.formats import Payload, unseal
@@ -51,7 +52,10 @@ def body_of(app: Application, payload: Payload, facts: Facts, *, catalogue: bool
         **facts.more}
     if payload.scope:
         token["roles"] = [{"id": id, "name": name} for id, name in sorted(facts.roles.items(), key=lambda role: role[1])]
-        if catalogue: token["catalog"] = catalogue_of(app, payload)
+        if catalogue:
+            token["catalog"] = catalogue_of(app, payload)
+            with app.database.read() as db: providers = enabled_providers(db)
+            if providers: token["service_providers"] = providers
     return {"token": token}
 
 
