@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
@@ -187,6 +188,7 @@ def main(directory: Path) -> None:
     control.start()
     server = _Server(_serving(control))
     server.beside = [(uvicorn.Server(_serving(door)), own) for door in control.doors.values()]
+    signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it once more after its own end; ours is still to come
     server.run(doors)
     control.stop()
 

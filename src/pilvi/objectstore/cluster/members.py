@@ -61,8 +61,12 @@ class Members:
         """The devices that should hold it: this process's own first, suspects last."""
         return sorted(ring.nodes(partition), key=lambda device: (self.suspected(device), device.node != self.own))
 
-    async def close(self) -> None:
+    async def leave_loop(self) -> None:
+        """Ends the connections of this event loop."""
         for node in self._nodes.values(): await node.close()
+
+    async def close(self) -> None:
+        await self.leave_loop()
         if self.local: await self.local.close()
 
 

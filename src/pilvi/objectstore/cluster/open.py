@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 
 from pilvi.core.crypto import secret_file
@@ -16,6 +17,7 @@ from pilvi.objectstore.cluster.store import ClusterStore
 from pilvi.objectstore.node.device import LocalDevice
 from pilvi.objectstore.node.interface import Node, NodeDown
 from pilvi.objectstore.node.local import LocalNode
+from pilvi.objectstore.node.remote import RemoteNode
 from pilvi.objectstore.node.update import ContainerTeller
 from pilvi.objectstore.policies import Policies, Policy
 from pilvi.objectstore.ring import build, file
@@ -35,14 +37,14 @@ def open_store(directory: Path, options: StorageOptions | None = None, *, own: s
     names = sorted({device.name for ring in rings.values() for device in ring.devices if device is not None and device.node == own})
     devices = {name: LocalDevice(name, directory / "devices" / name, options.reserve_bytes) for name in names}
     local = LocalNode(devices)
-    members = Members(rings, policies, key, own, local, reach)
+    members = Members(rings, policies, key, own, local, partial(_reach, key))
     local.teller = ContainerTeller(members)
     return ClusterStore(members)
 
 
-def reach(device: Device) -> Node:
-    """The node of a device elsewhere."""
-    raise NodeDown(reason=f"{device.node} is not reachable from here")
+def _reach(key: bytes, device: Device) -> Node:
+    if not device.url: raise NodeDown(reason=f"the ring has no address of node {device.node}")
+    return RemoteNode(device.url, key)
 
 
 def ring_names(options: StorageOptions) -> dict[str, float]:

@@ -28,6 +28,9 @@ class StorageOptions(Struct, kw_only=True):
     audit_bytes_per_second: int = 10 << 20
     """How much the auditor reads."""
 
+    node_listen: str = ""
+    """ADDRESS:PORT at which other nodes reach this process's devices; empty: there are no others."""
+
     def all_policies(self) -> list[Policy]:
         """With the default when none are given."""
         return self.policies or [Policy(index=0, name="Policy-0", replicas=self.replicas, default=True)]

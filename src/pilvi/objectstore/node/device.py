@@ -38,9 +38,14 @@ class LocalDevice:
         """Of `container` or `account`."""
         return self.containers if kind == "container" else self.accounts
 
+    def lost(self) -> bool:
+        """Has the directory been taken away, or emptied?"""
+        try: return os.stat(self.path / "lock").st_ino != os.fstat(self._lock).st_ino or not (self.path / "tmp").is_dir()
+        except OSError: return True
+
     def close(self) -> None:
         """Gives the directory free."""
         self.containers.close()
         self.accounts.close()
-        if self.recovered: (self.path / "clean").touch()
+        if self.recovered and not self.lost(): (self.path / "clean").touch()
         os.close(self._lock)

@@ -70,6 +70,17 @@ class RemoteNode:
         record, info = HEAD.decode(answer[4:4 + length])
         return RemoteSource(self, f"/read/{place}?timestamp={record.timestamp}", record, info, answer[4 + length:])
 
+    async def ring_versions(self) -> dict[str, int]:
+        """Which rings it has."""
+        return msgspec.msgpack.decode(await self._get("/rings"), type=dict[str, int])
+
+    async def send_ring(self, name: str, content: bytes) -> None:
+        """Gives it one."""
+        try:
+            async with self.request("POST", f"/rings/{name}", content) as response: answer = await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as failure: raise NodeDown(reason=f"{self.url}: {failure}") from failure
+        if response.status != 200: raise wire.decode_failure(answer)
+
     async def _get(self, path: str) -> bytes:
         try:
             async with self.request("GET", path, None) as response: answer = await response.read()

@@ -9,11 +9,13 @@ import structlog
 from aiohttp import web
 
 from pilvi.core.errors import Failure
+from pilvi.objectstore.cluster.rings import RingFiles
 from pilvi.objectstore.node import wire
 from pilvi.objectstore.node.interface import NodeDown, NoObject
 from pilvi.objectstore.node.local import LocalNode, LocalUpload
 from pilvi.objectstore.node.operations import OPERATIONS
 from pilvi.objectstore.node.record import Record
+from pilvi.objectstore.ring.file import RingBroken
 
 LOG = structlog.get_logger()
 BODY_BYTES = 64 << 20
@@ -30,15 +32,16 @@ class Refused(Failure):
 class NodeServer:
     """Serves a local node's devices to whoever holds the key."""
 
-    def __init__(self, node: LocalNode, key: bytes) -> None:
-        self._node, self._key = node, wire.node_key(key)
+    def __init__(self, node: LocalNode, key: bytes, rings: RingFiles) -> None:
+        self._node, self._key, self._rings = node, wire.node_key(key), rings
 
     def application(self) -> web.Application:
         """Its routes."""
         made = web.Application(client_max_size=BODY_BYTES, middlewares=[self._failures])
         place = "{device}/{folder:objects(?:-[0-9]+)?}/{partition:[0-9]+}/{name:[0-9a-f]{32}[#.a-z0-9_-]*}"
         made.add_routes([web.post("/call/{device}/{operation}", self.call), web.post(f"/upload/{place}", self.upload),
-                         web.get(f"/open/{place}", self.open), web.get(f"/read/{place}", self.read)])
+                         web.get(f"/open/{place}", self.open), web.get(f"/read/{place}", self.read),
+                         web.get("/rings", self.rings), web.post("/rings/{name:[a-z0-9-]+}", self.take_ring)])
         return made
 
     @web.middleware
@@ -78,6 +81,19 @@ class NodeServer:
             record, if_none_match, tell = COMMIT.decode(piece)
             await upload.commit(record, if_none_match, tell)
         finally: await _end(upload)
+        return web.Response(body=wire.encode(None))
+
+    async def rings(self, request: web.Request) -> web.Response:
+        """The versions of the rings here."""
+        self._check(request, None)
+        return web.Response(body=wire.encode(self._rings.versions()))
+
+    async def take_ring(self, request: web.Request) -> web.Response:
+        """A ring that may be newer."""
+        body = await request.read()
+        self._check(request, body)
+        try: self._rings.take(request.match_info["name"], body)
+        except RingBroken as failure: raise NodeDown(reason=str(failure)) from failure
         return web.Response(body=wire.encode(None))
 
     async def open(self, request: web.Request) -> web.Response:

@@ -4,6 +4,7 @@
     POST /upload/DEVICE/FOLDER/PARTITION/NAME       frames: D bytes …, C commit; without C nothing stays
     GET  /open/DEVICE/FOLDER/PARTITION/NAME?past=   [record, info], and all the data when it is little
     GET  /read/DEVICE/FOLDER/PARTITION/NAME?timestamp=&start=&stop=
+    GET  /rings, POST /rings/NAME                   versions of rings; a newer one
 
 A signature covers method, path, time and the body's digest (of streams: not the body, but its frames end with a commit that names the
 MD5). All operations may be repeated: a replayed request is an older write, and the newest wins.
