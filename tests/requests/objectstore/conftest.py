@@ -18,7 +18,8 @@ from pilvi.objectstore.cluster.options import StorageOptions
 from pilvi.objectstore.config import Config
 from pilvi.objectstore.service import SERVICE, door
 
-ROLES = {"member": ("member", "reader"), "reader": ("reader",), "reseller": ("ResellerAdmin",), "service": ("service",), "guest": ("guest",),
+ROLES = {"member": ("member", "reader"), "reader": ("reader",), "reseller": ("ResellerAdmin",), "service": ("service",),
+         "guest": ("guest",),
          "admin": ("admin", "member", "reader")}
 USERS = {"test:tester": "testing .admin", "test:tester3": "testing3", "test2:tester2": "testing2 .admin"}
 
@@ -35,7 +36,8 @@ def plain(application: Any) -> Any:
     """The application with names of headers as plain bytes, as they are on a socket."""
     async def run(scope: Any, receive: Any, send: Any) -> None:
         async def sent(message: Any) -> None:
-            await send(message | {"headers": [(bytes(name), value) for name, value in message["headers"]]} if "headers" in message else message)
+            if "headers" in message: message["headers"] = [(bytes(name), value) for name, value in message["headers"]]
+            await send(message)
 
         await application(scope, receive, sent)
 
