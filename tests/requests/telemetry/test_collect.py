@@ -30,7 +30,7 @@ def server(id: str = ID, project: str = PROJECT, **counted: Any) -> dict[str, An
     counters = {"cpu_seconds": 1.5, "memory_mib": 512, "resident_mib": 200, "used_mib": 100, "available_mib": 500, "disks": {"root": DISK},
                 "nics": {"port-1": NIC}}
     return {"id": id, "host": "node1", "project_id": project, "user_id": "u1", "name": "web", "flavor": flavor, "flavor_id": "1",
-            "image_id": "img", "availability_zone": "nova", "created_at": 900.0, "launched_at": 910.0, "power": "running",
+            "image_id": "img", "availability_zone": "nova", "meta": {"metering.server_group": "group"}, "created_at": 900.0, "launched_at": 910.0, "power": "running",
             "counted": counters | counted}
 
 
@@ -50,7 +50,8 @@ def test_every_meter_of_a_running_server_is_there(telemetry: Telemetry) -> None:
         assert set(thing["metrics"]) == expected and thing["project_id"] == PROJECT
         for name in expected:
             assert telemetry.get(f"/v1/resource/{kind}/{thing['id']}/metric/{name}/measures?granularity=60&aggregation=mean"), name
-    assert telemetry.get(f"/v1/resource/instance/{ID}")["display_name"] == "web"
+    shown = telemetry.get(f"/v1/resource/instance/{ID}")
+    assert (shown["display_name"], shown["server_group"], shown["flavor_name"]) == ("web", "group", "small")
 
 
 def test_counts_become_changes(telemetry: Telemetry) -> None:

@@ -16,6 +16,7 @@ from pilvi.core.events import Event
 from pilvi.core.http.app import Application
 from pilvi.telemetry.collect import series
 from pilvi.telemetry.collect.series import Meter, Thing
+from pilvi.telemetry.collect.servers import attributes_of
 from pilvi.telemetry.resources import condition
 from pilvi.telemetry.resources.tables import LifecycleEvent, MetricResource
 
@@ -61,7 +62,7 @@ def things_of(event: Event) -> Iterable[Thing]:
     if event.type == "compute.instance.create.end":
         began, ready = facts.get("created_at"), facts.get("launched_at")
         if isinstance(began, int | float) and isinstance(ready, int | float) and ready >= began:
-            yield Thing("instance", event.subject, *owner, _texts(display_name=facts.get("name")),
+            yield Thing("instance", event.subject, *owner, attributes_of(facts),
                         [Meter("compute.instance.booting.time", ready - began, "sec")], began)
     elif first == "volume" and event.type in ("volume.create.end", "volume.extend.end", "volume.resize.end"): yield volume(facts)
     elif event.type == "snapshot.create.end": yield snapshot(facts)
