@@ -16,6 +16,7 @@ from pilvi.telemetry.resources import (
     event,
     measure,
     metric,
+    prometheus,
     resource,
     resource_list,
     resource_type,
@@ -64,5 +65,5 @@ SERVICE = Service(
     loops=[Loop("census", CENSUS_SECONDS, census.take), Loop("forget events", 3600, events.forget)],
     rules={**access.RULES, **archive_policy.RULES, **resource_type.RULES, **event.RULES, **status.RULES},
     routes=[*status.ROUTES, *archive_policy.ROUTES, *resource_type.ROUTES, *metric.ROUTES, *resource_list.ROUTES, *resource.ROUTES,
-            *measure.ROUTES, *aggregates.ROUTES, *event.ROUTES],
+            *measure.ROUTES, *aggregates.ROUTES, *event.ROUTES, *prometheus.ROUTES],
 )
