@@ -4,22 +4,37 @@ from __future__ import annotations
 from typing import Any
 
 from pilvi.core.dialect import TELEMETRY
+from pilvi.core.events import Subscription
 from pilvi.core.http.app import Application, Request
-from pilvi.core.service import Service
-from pilvi.telemetry.collect import servers
+from pilvi.core.service import Loop, Service
+from pilvi.telemetry.collect import census, events, servers
 from pilvi.telemetry.config import Config
-from pilvi.telemetry.resources import access, aggregates, archive_policy, measure, metric, resource, resource_list, resource_type, status
+from pilvi.telemetry.resources import (
+    access,
+    aggregates,
+    archive_policy,
+    event,
+    measure,
+    metric,
+    prometheus,
+    resource,
+    resource_list,
+    resource_type,
+    status,
+)
 from pilvi.telemetry.resources.tables import (
     ArchivePolicy,
     ArchivePolicyRule,
     Bucket,
-    EventCount,
     Kept,
+    LifecycleEvent,
     Metric,
     MetricResource,
     MetricRevision,
     ResourceType,
 )
+
+CENSUS_SECONDS = 300.0
 
 
 def versions(request: Request) -> tuple[int, dict[str, Any]]:
@@ -44,9 +59,11 @@ def start(application: Application) -> None:
 
 SERVICE = Service(
     name="telemetry", types=("metric", "alarming", "rating"), path="", dialect=TELEMETRY, versions=versions, config=Config, start=start,
-    tables=[ArchivePolicy, ArchivePolicyRule, ResourceType, MetricResource, MetricRevision, Metric, Bucket, Kept, EventCount],
+    tables=[ArchivePolicy, ArchivePolicyRule, ResourceType, MetricResource, MetricRevision, Metric, Bucket, Kept, LifecycleEvent],
     handlers={"telemetry.collector": {"servers": servers.on_servers}},
-    rules={**access.RULES, **archive_policy.RULES, **resource_type.RULES, **status.RULES},
+    subscriptions=(Subscription("*", events.on_events),),
+    loops=[Loop("census", CENSUS_SECONDS, census.take), Loop("forget events", 3600, events.forget)],
+    rules={**access.RULES, **archive_policy.RULES, **resource_type.RULES, **event.RULES, **status.RULES},
     routes=[*status.ROUTES, *archive_policy.ROUTES, *resource_type.ROUTES, *metric.ROUTES, *resource_list.ROUTES, *resource.ROUTES,
-            *measure.ROUTES, *aggregates.ROUTES],
+            *measure.ROUTES, *aggregates.ROUTES, *event.ROUTES, *prometheus.ROUTES],
 )
