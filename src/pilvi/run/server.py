@@ -24,7 +24,7 @@ from pilvi.core.context import Call
 from pilvi.core.crypto import secret_file
 from pilvi.core.db.migrate import migrate
 from pilvi.core.db.session import Database
-from pilvi.core.http import auth, client
+from pilvi.core.http import auth, client, fetch
 from pilvi.core.http.app import Application, Response, from_scope, send_response
 from pilvi.core.http.inprocess import InProcess
 from pilvi.core.reconcile import Repeat
@@ -53,7 +53,9 @@ class Control:
     def __init__(self, settings: Settings, services: Sequence[Service] = SERVICES) -> None:
         self.settings = settings
         self.bus = bus_of(settings)
-        self.options = config.read(settings.directory / "config.toml", {s.name: s.config for s in SERVICES if s.config})
+        shapes: dict[str, type[Any]] = {s.name: s.config for s in SERVICES if s.config}
+        self.options = config.read(settings.directory / "config.toml", {**shapes, "fetch": fetch.Config})
+        fetch.configure(self.options["fetch"])
         self.keys = settings.control_directory / "keys"
         self.applications: dict[str, Application] = {}
         self.loops: list[Repeat] = []
@@ -70,6 +72,7 @@ class Control:
         application = Application(service, database=database, bus=self.bus, config=self.options.get(service.name), region=settings.region,
                                   policy_file=policy, grant_key=grant_key, identity_url=settings.url + "/identity")
         client.connect(service.name, InProcess(application, settings.url + service.mount))
+        for kind in service.types: fetch.own(f"{settings.url}/{kind}", InProcess(application, f"{settings.url}/{kind}"))
         return application
 
     def start(self) -> None:
