@@ -45,6 +45,8 @@ class Dialect:
     """refuse, or keep (keystone's extras)."""
     rule: Callable[[str, str, str, str], str] = lambda service, singular, plural, verb: f"{service}:{verb}_{singular}"
     """(service, singular, plural, verb) → the policy rule's upstream name."""
+    event: str = "{name}.{verb}.end"
+    """The type of the event that tells of a create, update or delete."""
 
 
 def reason_phrase(status: int) -> str:
@@ -105,10 +107,10 @@ NEUTRON = Dialect("neutron", _neutron_error, paging="links_list", bulk=True, ali
                   rule=_rule({"list": "get_{singular}", "show": "get_{singular}"}, ""))
 KEYSTONE = Dialect("keystone", _keystone_error, update="PATCH", paging="links_object", self_links="object", unknown_fields="keep",
                    status={"create": 201, "update": 200, "delete": 204}, time=lambda t: clock.iso(t, fraction=True),
-                   rule=_rule({"list": "list_{plural}", "show": "get_{singular}"}, "identity:"))
+                   rule=_rule({"list": "list_{plural}", "show": "get_{singular}"}, "identity:"), event="identity.{name}.{verb}d")
 GLANCE = Dialect("glance", _glance_error, envelope=False, update="PATCH", paging="next", page_limit=1000,
                  status={"create": 201, "update": 200, "delete": 204},
                  rule=_rule({"list": "get_{plural}", "show": "get_{singular}", "create": "add_{singular}", "update": "modify_{singular}"},
-                            ""))
+                            ""), event="{name}.{verb}")
 PLACEMENT = Dialect("placement", _placement_error, envelope=False, status={"create": 201, "update": 200, "delete": 204},
                     rule=_rule({}, "placement:"))

@@ -21,7 +21,7 @@ from sqlalchemy import ColumnElement, insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from pilvi.core import clock, listing, quota, rendering
+from pilvi.core import clock, events, listing, quota, rendering
 from pilvi.core.context import Call
 from pilvi.core.dialect import Dialect
 from pilvi.core.errors import Conflict, Failure, Forbidden, Invalid, NotFound
@@ -86,6 +86,8 @@ class Resource:
     """False: a family with short lists has none for this resource."""
     beside: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     """What may stand beside the envelope in a body: {name: JSON Schema}."""
+    event: Mapping[str, str] = field(default_factory=dict)
+    """{verb: type} of events that are not called as the family does; "": none (the thing's state machine tells of it)."""
 
     # -- what follows from the declaration
 
@@ -325,6 +327,7 @@ def _insert(resource: Resource, call: Call, values: dict[str, Any]) -> Any:
     if resource.on_create: resource.on_create(call, row, values)
     call.db.add(row)
     call.db.flush()
+    _tell(resource, call, "create", row)
     return row
 
 
@@ -349,6 +352,7 @@ def update(resource: Resource, call: Call, key: str) -> Any:
             if hasattr(row, "updated_at"): row.updated_at = clock.now()
             if hasattr(row, "revision_number"): row.revision_number += 1
             call.db.flush()
+            _tell(resource, call, "update", row)
             body = resource.wrap(resource.render(call, [row])[0])
     except IntegrityError as failure:
         raise Duplicate(what=resource.name.replace("_", " ")) from failure
@@ -371,9 +375,17 @@ def delete(resource: Resource, call: Call, key: str) -> Any:
     row = resource.find(call, key)
     resource.permit(call, "delete", _target(resource, row), key=key)
     kept = resource.on_delete(call, row) if resource.on_delete else None
-    if not kept: call.db.delete(row)
+    if not kept:
+        _tell(resource, call, "delete", row)
+        call.db.delete(row)
     call.db.flush()
     return Answer(resource.status_of(call, "delete"), None)
+
+
+def _tell(resource: Resource, call: Call, verb: str, row: Any) -> None:
+    assert call.db is not None
+    type = resource.event.get(verb, resource.dialect.event.format(name=resource.name, verb=verb))
+    if type: events.emit(call.db, type, str(getattr(row, resource.key)), lambda: events.told(row))
 
 
 def _target(resource: Resource, row: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pilvi.core.dialect import Dialect
+from pilvi.core.events import Subscription
 from pilvi.core.http.routes import Route
 from pilvi.core.microversion import Microversions
 from pilvi.core.policy import Rule
@@ -44,6 +45,8 @@ class Service:
     handlers: Mapping[str, Mapping[str, Callable[..., Any]]] = field(default_factory=dict)
     """Bus targets that a control process serves: {target: {method: function(application, args, message)}}."""
     loops: Sequence[Loop] = ()
+    subscriptions: Sequence[Subscription] = ()
+    """Events of the services below that it wants to hear."""
     config: type[Any] | None = None
     start: Callable[[Application], None] | None = None
     stop: Callable[[Application], None] | None = None

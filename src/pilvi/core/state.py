@@ -5,15 +5,17 @@ compare-and-set and ends only what is still its own, so a delete that overtook a
 """
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from pilvi.core import clock
+from pilvi.core import clock, events
 from pilvi.core.errors import Conflict
+
+PHASES = {"start": ".start", "end": ".end", "error": ".error"}
 
 
 class WrongState(Conflict):
@@ -22,7 +24,7 @@ class WrongState(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """A row of the table. `interrupts`: busy words it may overtake ("*": all)."""
+    """A row of the table. `interrupts`: busy words it may overtake ("*": all). `event`: what events call it ("": there are none)."""
     name: str
     start: Collection[str]
     busy: str
@@ -30,13 +32,16 @@ class Verb:
     fail: str | None = None
     """Where a failure leads; None: back to where it was (state was not touched)."""
     interrupts: Collection[str] = ()
+    event: str | None = None
 
 
 class Machine:
-    """The life of one kind of thing."""
+    """The life of one kind of thing. `event`: the first words of its events, `what` if not given; each verb is told when it starts
+    (`volume.delete.start`) and ends (`.end`, `.error`; `phases` are those words), what was observed or forced as `.update`."""
 
-    def __init__(self, what: str, states: Collection[str], verbs: list[Verb], final: str = "") -> None:
-        self.what, self.states, self.final = what, frozenset(states), final
+    def __init__(self, what: str, states: Collection[str], verbs: list[Verb], final: str = "", event: str = "",
+                 phases: Mapping[str, str] = PHASES) -> None:
+        self.what, self.states, self.final, self.event, self.phases = what, frozenset(states), final, event or what, phases
         self.verbs = {verb.name: verb for verb in verbs}
         for verb in verbs:
             named = {*verb.start, *filter(None, (verb.end, verb.fail))}
@@ -52,7 +57,7 @@ class Machine:
         else:
             condition.append(table.busy.is_(None) | (table.busy != verb.busy))
         changed = db.execute(update(table).where(*condition).values(busy=verb.busy, updated_at=clock.now()))
-        if changed.rowcount == 1: return  # type: ignore[attr-defined]
+        if changed.rowcount == 1: return self._tell(db, table, id, verb, "start")  # type: ignore[attr-defined]
         found = db.query(table.state, table.busy).where(table.id == id).first()
         state, busy = found if found else ("absent", None)
         attribute = "task_state" if busy else "vm_state" if self.what == "instance" else "state"
@@ -65,17 +70,26 @@ class Machine:
         if state is not None: values["state"] = state
         changed = db.execute(update(table).where(table.id == id, table.busy == verb.busy)
                              .values(busy=None, updated_at=clock.now(), **values))
-        return bool(changed.rowcount == 1)  # type: ignore[attr-defined]
+        if changed.rowcount != 1: return False  # type: ignore[attr-defined]
+        self._tell(db, table, id, verb, "error" if failed else "end")
+        return True
+
+    def _tell(self, db: Session, table: Any, id: str, verb: Verb, phase: str) -> None:
+        word = verb.name if verb.event is None else verb.event
+        if word: events.emit_about(db, table, id, f"{self.event}.{word}{self.phases[phase]}")
 
     def adopt(self, db: Session, table: Any, id: str, start: Collection[str], end: str) -> bool:
         """Writes a state that was observed (a guest that powered itself off), if the thing is idle and in one of `start`."""
         changed = db.execute(update(table).where(table.id == id, table.busy.is_(None), table.state.in_(sorted(start)))
                              .values(state=end, updated_at=clock.now()))
-        return bool(changed.rowcount == 1)  # type: ignore[attr-defined]
+        if changed.rowcount != 1: return False  # type: ignore[attr-defined]
+        events.emit_about(db, table, id, f"{self.event}.update")
+        return True
 
     def force(self, db: Session, table: Any, id: str, end: str, **values: Any) -> None:
         """An administrator's reset: the state is set and nothing is busy any more."""
         db.execute(update(table).where(table.id == id).values(state=end, busy=None, updated_at=clock.now(), **values))
+        events.emit_about(db, table, id, f"{self.event}.update")
 
     def diagram(self) -> str:
         """The table as a Mermaid state diagram."""

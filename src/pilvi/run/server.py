@@ -16,7 +16,7 @@ from cryptography.fernet import Fernet
 
 from pilvi.compute.resources.console import serve_socket
 from pilvi.compute.service import SERVICE as COMPUTE
-from pilvi.core import config, logs
+from pilvi.core import config, events, logs
 from pilvi.core.bus import BROKERS
 from pilvi.core.bus.interface import Bus
 from pilvi.core.bus.unix_socket import UnixSocketHub
@@ -47,6 +47,9 @@ SERVICES: Sequence[Service] = (IDENTITY, IMAGE, PLACEMENT, NETWORK, VOLUME, COMP
 """In the order in which they may call each other: each only those before it."""
 
 
+LISTENERS = [heard for one in SERVICES if (heard := events.listener_of(one.name, one.subscriptions))]
+
+
 class Control:
     """All services in one process. `services` may be a part of them: then the others are reached at their catalogue address."""
 
@@ -59,6 +62,7 @@ class Control:
         self.keys = settings.control_directory / "keys"
         self.applications: dict[str, Application] = {}
         self.loops: list[Repeat] = []
+        self.publishers: list[events.Publisher] = []
         for service in services: self.applications[service.name] = self._application(service)
 
     def _application(self, service: Service) -> Application:
@@ -66,7 +70,8 @@ class Control:
         url = settings.database_url or f"sqlite:///{settings.control_directory}/db/{service.name}.sqlite"
         database = Database(url)
         migrate(database, service.name, [Base.metadata.tables[t.__tablename__]
-            for t in (*(r.table for r in service.resources), *service.tables)])
+            for t in (*(r.table for r in service.resources), *service.tables)] + [events.outbox_table(service.name)])
+        database.outbox = events.Outbox(service.name, LISTENERS)
         policy = settings.directory / "policy" / f"{service.name}.yaml"
         grant_key = secret_file(self.keys / "grants").encode()
         application = Application(service, database=database, bus=self.bus, config=self.options.get(service.name), region=settings.region,
@@ -96,12 +101,16 @@ class Control:
             if application.service.start: application.service.start(application)
             for target, handlers in application.service.handlers.items():
                 self.bus.serve(target, {name: _handler(function, application) for name, function in handlers.items()}, threads=4)
+            if application.service.subscriptions:
+                self.bus.serve(f"events.{application.service.name}", {"deliver": _hearing(application)}, threads=1)
+            self.publishers.append(events.Publisher(application.database, application.database.outbox, self.bus).start())
             self.loops += [Repeat(loop.name, loop.seconds, partial(loop.function, application)).start()
                 for loop in application.service.loops]
 
     def stop(self) -> None:
         """Ends the loops, the workers and the bus; nothing is lost, since tasks are rows."""
         for loop in self.loops: loop.stop()
+        for publisher in self.publishers: publisher.stop()
         for application in reversed(self.applications.values()):
             if application.service.stop: application.service.stop(application)
         self.bus.close()
@@ -148,6 +157,10 @@ def _service_call(tokens: identity.Tokens) -> Call:
 
 def _handler(function: Callable[..., Any], application: Application) -> Callable[[dict[str, Any], Any], Any]:
     return lambda args, message: function(application, args, message)
+
+
+def _hearing(application: Application) -> Callable[[dict[str, Any], Any], Any]:
+    return lambda args, message: events.deliver(application, args["events"])
 
 
 def bus_of(settings: Settings) -> Bus:

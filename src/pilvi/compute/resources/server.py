@@ -27,6 +27,7 @@ from pilvi.network import client as network
 
 class Server(Base):
     __tablename__ = "compute_servers"
+    TOLD = ("state", "busy", "host", "image_id", "flavor", "flavor_id", "launched_at", "deleted_at", "network_info")
     id: Mapped[str] = field(text(64), key=True, default=new_id)
     name: Mapped[str] = field(text(255, shortest=1), create=OPTIONAL, update=True, default="", index=True)
     project_id: Mapped[str] = field(text(64), wire="tenant_id", index=True, nullable=False)

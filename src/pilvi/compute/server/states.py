@@ -9,13 +9,13 @@ from pilvi.core.state import Machine, Verb
 BUILDING, ACTIVE, STOPPED, PAUSED, ERROR, DELETED = "building", "active", "stopped", "paused", "error", "deleted"
 ALIVE = (BUILDING, ACTIVE, STOPPED, PAUSED, ERROR)
 
-SERVER = Machine("instance", {*ALIVE, DELETED}, final=DELETED, verbs=[
+SERVER = Machine("instance", {*ALIVE, DELETED}, final=DELETED, event="compute.instance", verbs=[
     #     verb           may start in                      busy word               ends in   if it fails   may interrupt
-    Verb("boot",        {BUILDING},                       "spawning",             ACTIVE,   ERROR),
-    Verb("stop",        {ACTIVE, ERROR},                  "powering-off",         STOPPED),
-    Verb("start",       {STOPPED},                        "powering-on",          ACTIVE),
+    Verb("boot",        {BUILDING},                       "spawning",             ACTIVE,   ERROR, event="create"),
+    Verb("stop",        {ACTIVE, ERROR},                  "powering-off",         STOPPED, event="power_off"),
+    Verb("start",       {STOPPED},                        "powering-on",          ACTIVE, event="power_on"),
     Verb("reboot",      {ACTIVE},                         "rebooting",            ACTIVE),
-    Verb("hard_reboot", {ACTIVE, STOPPED, PAUSED, ERROR}, "rebooting_hard",       ACTIVE,   None,         {"rebooting"}),
+    Verb("hard_reboot", {ACTIVE, STOPPED, PAUSED, ERROR}, "rebooting_hard",       ACTIVE,   None,         {"rebooting"}, event="reboot"),
     Verb("pause",       {ACTIVE},                         "pausing",              PAUSED),
     Verb("unpause",     {PAUSED},                         "unpausing",            ACTIVE),
     Verb("delete",      set(ALIVE),                       "deleting",             DELETED,  ERROR,        {"*"}),

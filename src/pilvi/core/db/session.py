@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.orm import Session
@@ -32,6 +32,10 @@ class Database:
         self.engine = create_engine(url, **options)
         self.written: list[Callable[[], None]] = []
         """Called, quickly, after each transaction that wrote, by its thread. (The engine's own event comes before the commit.)"""
+        self.emitted: list[Callable[[], None]] = []
+        """Called likewise after each transaction that left something in the outbox."""
+        self.outbox: Any = None
+        """The core/events.py Outbox that `emit` writes to; None: nobody listens."""
         self._writer = self.engine.execution_options(pilvi_write=True)
         self._turn: AbstractContextManager[Any] = threading.RLock() if self.sqlite else nullcontext()
         """SQLite has one writer; those that wait in its own manner sleep, for up to 100 ms, while nobody writes."""
@@ -49,12 +53,12 @@ class Database:
             yield session
             session.flush()
             session.commit()
-        for tell in list(self.written): tell()
+        for tell in [*self.written, *(self.emitted if session.info.get("emitted") else ())]: tell()
 
     @contextmanager
     def _session(self, engine: Engine) -> Iterator[Session]:
         OPEN.depth = getattr(OPEN, "depth", 0) + 1
-        session = Session(engine, autoflush=False, expire_on_commit=False)
+        session = Session(engine, autoflush=False, expire_on_commit=False, info={"outbox": self.outbox})
         try:
             yield session
         except (OperationalError, PoolExhausted) as failure:
@@ -65,6 +69,19 @@ class Database:
         finally:
             OPEN.depth -= 1
             session.close()
+
+    @contextmanager
+    def alone(self, name: str) -> Iterator[bool]:
+        """True for one process at a time, while the block runs. SQLite has but one control process."""
+        if self.sqlite:
+            yield True
+            return
+        with self.engine.connect() as connection:
+            key = {"name": name}
+            mine = bool(connection.execute(text("SELECT pg_try_advisory_lock(hashtext(:name))"), key).scalar())
+            try: yield mine
+            finally:
+                if mine: connection.execute(text("SELECT pg_advisory_unlock(hashtext(:name))"), key)
 
     def close(self) -> None:
         self.engine.dispose()

@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, quote
 import msgspec
 import structlog
 
-from pilvi.core import clock, crypto, trace
+from pilvi.core import clock, crypto, events, trace
 from pilvi.core.bus.interface import Bus
 from pilvi.core.context import REQUEST_ID, Call
 from pilvi.core.crypto import new_id
@@ -95,6 +95,7 @@ class Application:
         """Answers a request. Never raises."""
         call = self._call(request)
         story = call.trace
+        before = events.CALLER.set(call)
         try:
             with trace.active(story): response = self._answer(call, request)
         except Failure as failure:
@@ -102,6 +103,8 @@ class Application:
         except Exception:
             LOG.exception("request failed", service=self.service.name, method=request.method, path=request.path, request_id=call.request_id)
             response = self.fault(_Unexpected(), call)
+        finally:
+            events.CALLER.reset(before)
         self._finish(call, request, response, story)
         return response
 

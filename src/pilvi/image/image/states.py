@@ -11,7 +11,8 @@ QUEUED, UPLOADING, ACTIVE, DEACTIVATED, DELETED = "queued", "uploading", "active
 SHOWN = {"staging": UPLOADING, "deleting": DELETED}
 """Busy words that are not Glance's."""
 
-IMAGE = Machine("image", states={QUEUED, UPLOADING, ACTIVE, DEACTIVATED, DELETED}, final=DELETED, verbs=[
+IMAGE = Machine("image", states={QUEUED, UPLOADING, ACTIVE, DEACTIVATED, DELETED}, final=DELETED,
+                phases={"start": ".start", "end": "", "error": ".error"}, verbs=[
     #     verb          may start in                          busy word       ends in      if it fails  may interrupt
     Verb("upload",     {QUEUED},                              "saving",       ACTIVE),
     Verb("stage",      {QUEUED},                              "staging",      UPLOADING),

@@ -45,6 +45,7 @@ FLAG = Kind({"type": "boolean"}, Boolean(), None, boolean().query)
 
 class Image(Timed, Base):
     __tablename__ = "image_images"
+    TOLD = ("busy",)
     id: Mapped[str] = field(uuid(), key=True, create=OPTIONAL, default=new_id)
     name: Mapped[str | None] = field(text(255), create=OPTIONAL, update=True, index=True)
     owner: Mapped[str | None] = field(text(255), create=OPTIONAL, update=True, index=True)

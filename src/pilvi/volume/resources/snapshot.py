@@ -95,7 +95,8 @@ def by_metadata(call: Call, values: list[str]) -> Any:
 
 
 RESOURCE = Resource(
-    Snapshot, "snapshot", "/v3/snapshots", CINDER, missing=errors.SnapshotNotFound, default_sort=[("created_at", True)],
+    Snapshot, "snapshot", "/v3/snapshots", CINDER, missing=errors.SnapshotNotFound,
+    event={"create": "snapshot.create.start"}, default_sort=[("created_at", True)],
     brief=("id", "name", "description", "volume_id", "status", "size", "metadata", "created_at", "updated_at", "user_id"),
     alive=lambda call: Snapshot.deleted_at.is_(None), filters={"metadata": by_metadata},
     policy={"list": "reader", "show": "reader", "create": "member", "update": "member", "delete": "member"},

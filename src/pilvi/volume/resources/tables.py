@@ -24,6 +24,7 @@ def status() -> Any:
 
 class Volume(Identified, Timed, Base):
     __tablename__ = "volume_volumes"
+    TOLD = ("state", "busy", "host", "deleted_at")
     status: Mapped[str] = status()
     state: Mapped[str] = mapped_column(String(32), default="creating")
     busy: Mapped[str | None] = mapped_column(String(32), default="creating")
@@ -67,6 +68,7 @@ class Volume(Identified, Timed, Base):
 
 class Snapshot(Identified, Timed, Base):
     __tablename__ = "volume_snapshots"
+    TOLD = ("state", "busy", "deleted_at")
     status: Mapped[str] = status()
     state: Mapped[str] = mapped_column(String(32), default="creating")
     busy: Mapped[str | None] = mapped_column(String(32), default="creating")

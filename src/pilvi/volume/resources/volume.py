@@ -246,6 +246,7 @@ def by_instant(column: Any) -> Any:
 
 RESOURCE = Resource(
     Volume, "volume", "/v3/volumes", CINDER, verbs=("show", "create", "update", "delete"), missing=errors.VolumeNotFound,
+    event={"create": "volume.create.start"},
     alive=lambda call: Volume.deleted_at.is_(None), default_sort=[("created_at", True)],
     visible=visible,
     policy={"list": "role:admin or role:service or role:reader", "show": "role:admin or role:service or role:reader",

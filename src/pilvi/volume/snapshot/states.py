@@ -10,5 +10,5 @@ SNAPSHOT = Machine("snapshot", states=STATES, final="deleted", verbs=[
     Verb("create",       {"creating"},                          "creating", "available", "error"),
     Verb("restore",      {"available"},                         "restoring", "available", "available"),
     Verb("delete",       {"available", "error"},                "deleting", "deleted",   "error_deleting"),
-    Verb("force_delete", STATES - {"deleted"},                  "deleting", "deleted",   "error_deleting", {"*"}),
+    Verb("force_delete", STATES - {"deleted"},                  "deleting", "deleted",   "error_deleting", {"*"}, event="delete"),
 ])

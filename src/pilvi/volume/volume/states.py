@@ -20,7 +20,7 @@ VOLUME = Machine("volume", states=IDLE | ERRORS | OTHERS, final="deleted", verbs
     Verb("create",        {"creating"},                       "creating",    "available", "error"),
     Verb("extend",        {"available"},                      "extending",   "available", "error_extending"),
     Verb("delete",        {"available", *ERRORS - {"error_deleting", "error_backing-up"}}, "deleting", "deleted", "error_deleting"),
-    Verb("force_delete",  {*IDLE, *ERRORS, *OTHERS} - {"deleted"}, "deleting", "deleted", "error_deleting", {"*"}),
+    Verb("force_delete",  {*IDLE, *ERRORS, *OTHERS} - {"deleted"}, "deleting", "deleted", "error_deleting", {"*"}, event="delete"),
     Verb("revert",        {"available"},                      "reverting",   "available", "error"),
     Verb("upload",        {"available"},                      "uploading",   "available", "available"),
     Verb("reserve",       {"available"},                      "reserving",   "reserved"),
