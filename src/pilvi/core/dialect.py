@@ -73,6 +73,12 @@ def _glance_error(failure: Failure, status: int, request_id: str) -> Body:
     return {"code": status, "title": reason_phrase(status), "message": failure.message}
 
 
+def _telemetry_error(failure: Failure, status: int, request_id: str) -> Body:
+    """For the clients of the metric API (`description`, text or an object) and of the alarm API (`error_message`) at once."""
+    return {"code": status, "title": reason_phrase(status), "description": failure.facts.get("description", failure.message),
+            "error_message": {"debuginfo": None, "faultcode": "Server" if status >= 500 else "Client", "faultstring": failure.message}}
+
+
 def _as_jsonschema(problem: str, keyword: str | None, schema: list[str], **others: Any) -> str:
     """A violation in the words of Python's jsonschema, which placement's clients look for."""
     if keyword is None: return f"Malformed JSON: {problem}"
@@ -114,3 +120,6 @@ GLANCE = Dialect("glance", _glance_error, envelope=False, update="PATCH", paging
                             ""), event="{name}.{verb}")
 PLACEMENT = Dialect("placement", _placement_error, envelope=False, status={"create": 201, "update": 200, "delete": 204},
                     rule=_rule({}, "placement:"))
+TELEMETRY = Dialect("telemetry", _telemetry_error, envelope=False, update="PATCH", page_limit=1000,
+                    time=lambda t: clock.iso(t, zone="+00:00"), status={"create": 201, "update": 200, "delete": 204},
+                    rule=lambda service, singular, plural, verb: f"telemetry:{verb}_{singular}")

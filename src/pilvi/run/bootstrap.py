@@ -29,7 +29,7 @@ USERS = {"admin": ("admin", "admin"), "demo": ("demo", "member"), "pilvi-control
 """{user: (project, role)}"""
 CHEAPEST_ROUNDS = 4
 NAMES = {"identity": "keystone", "image": "glance", "placement": "placement", "network": "neutron", "block-storage": "cinderv3",
-         "volumev3": "cinderv3", "compute": "nova"}
+         "volumev3": "cinderv3", "compute": "nova", "metric": "gnocchi", "alarming": "aodh", "rating": "cloudkitty"}
 
 
 def passwords(settings: Settings) -> dict[str, str]:
@@ -77,7 +77,7 @@ def _catalogue(db: Session, settings: Settings, services: Sequence[Service]) -> 
                 row = CatalogueService(type=kind, name=NAMES.get(kind, kind))
                 db.add(row)
                 db.flush()
-            _endpoints(db, settings, row.id, settings.url + service.mount + service.path)
+            _endpoints(db, settings, row.id, settings.url + "/" + kind + service.path)
 
 
 def _endpoints(db: Session, settings: Settings, service_id: str, url: str) -> None:
