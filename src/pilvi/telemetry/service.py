@@ -4,10 +4,15 @@ from __future__ import annotations
 from typing import Any
 
 from pilvi.core.dialect import TELEMETRY
+from pilvi.core.events import Subscription
 from pilvi.core.http.app import Application, Request
-from pilvi.core.service import Service
+from pilvi.core.service import Loop, Service
+from pilvi.telemetry.alarm.event import on_events as alarm_on_events
+from pilvi.telemetry.alarm.notify import Notifier
+from pilvi.telemetry.alarm.watch import evaluate_due
 from pilvi.telemetry.config import Config
-from pilvi.telemetry.resources import archive_policy
+from pilvi.telemetry.resources import alarm, alarm_quota, archive_policy
+from pilvi.telemetry.resources.alarm_tables import AlarmQuota, Notice
 from pilvi.telemetry.resources.tables import (
     ArchivePolicy,
     ArchivePolicyRule,
@@ -37,11 +42,22 @@ def versions(request: Request) -> tuple[int, dict[str, Any]]:
 def start(application: Application) -> None:
     """Furnishes a new database with the archive policies and resource types that every cloud has."""
     with application.database.write() as db: archive_policy.furnish(db)
+    application.state["notifier"] = Notifier(application)
+    application.state["notifier"].start()
+
+
+def stop(application: Application) -> None:
+    """Ends the notices that are being told."""
+    application.state["notifier"].stop()
 
 
 SERVICE = Service(
     name="telemetry", types=("metric", "alarming", "rating"), path="", dialect=TELEMETRY, versions=versions, config=Config, start=start,
-    tables=[ArchivePolicy, ArchivePolicyRule, ResourceType, MetricResource, MetricRevision, Metric, Bucket, Kept, EventCount],
-    rules={**archive_policy.RULES},
-    routes=[*archive_policy.ROUTES],
+    stop=stop, resources=[alarm.RESOURCE, alarm.CHANGE],
+    tables=[ArchivePolicy, ArchivePolicyRule, ResourceType, MetricResource, MetricRevision, Metric, Bucket, Kept, EventCount,
+            AlarmQuota, Notice],
+    loops=[Loop("evaluate alarms", 5, evaluate_due)],
+    subscriptions=[Subscription("*", alarm_on_events)],
+    rules={**archive_policy.RULES, **alarm.RULES, **alarm_quota.RULES},
+    routes=[*archive_policy.ROUTES, *alarm.ROUTES, *alarm_quota.ROUTES],
 )

@@ -49,7 +49,7 @@ class Site(BaseHTTPRequestHandler):
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A web server on this machine, and this machine among the allowed networks."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     Site.seen = []
     monkeypatch.setattr(fetch, "OWN", {})
     fetch.configure(fetch.Config(networks=["127.0.0.1/32"]))

@@ -67,6 +67,7 @@ def test_what_has_no_price_is_free_and_still_told() -> None:
 
 def test_a_bill_looks_at_its_currency_and_region_only() -> None:
     rows = [Price("a", "server", "vcpu", Decimal(1), "EUR"), Price("b", "server", "vcpu", Decimal(2), "CNY"),
-            Price("c", "server", "vcpu", Decimal(3), "EUR", region="north"), Price("d", "server", "vcpu", Decimal(4), "EUR", region="south")]
+            Price("c", "server", "vcpu", Decimal(3), "EUR", region="north"),
+            Price("d", "server", "vcpu", Decimal(4), "EUR", region="south")]
     assert [row.id for row in of_list(rows, "EUR", "north")] == ["a", "c"]
     assert cost(interval(0, 1800), *of_list(rows, "EUR", "north")) == 3

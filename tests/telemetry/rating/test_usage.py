@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,7 +44,7 @@ def test_intervals_cover_the_life_once(life: list[Fact], begin: int, end: int) -
     gone = next((one.at for one in life if not one.exists), 10_000.0)
     lived = max(0, min(end, gone) - max(begin, life[0].at))
     assert sum(one.end - one.begin for one in found) == lived
-    assert all(first.end == second.begin for first, second in zip(found, found[1:], strict=False))
+    assert all(first.end == second.begin for first, second in pairwise(found))
     for one in found:
         last = max((f for f in life if f.at <= one.begin), key=lambda f: f.at)
         assert (one.quantities, one.attributes) == (last.quantities, last.attributes)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 
 from pilvi.telemetry.rating.usage import Interval
 
@@ -63,7 +64,7 @@ def charges(interval: Interval, prices: Sequence[Price]) -> list[Charge]:
         fitting = [price for price in prices if _fits(price, interval, unit)]
         edges = sorted({interval.begin, interval.end, *(edge for price in fitting for edge in (price.since, price.until)
                                                         if edge is not None and interval.begin < edge < interval.end)})
-        for begin, end in zip(edges, edges[1:], strict=False):
+        for begin, end in pairwise(edges):
             made.append(Charge(interval, begin, end, unit, Fraction(quantity), _in_force(fitting, begin)))
     return made
 

@@ -1,7 +1,7 @@
 """How long a thing was what: from facts about it, in whatever order and however often they came, to intervals without gaps or overlaps.
 
-A fact says that from an instant on a thing exists with these quantities and attributes, or that it is gone. An event tells a fact exactly; a
-census (a look at the service's list) tells one when the events before it were lost, so what an event says stands above it.
+A fact says that from an instant on a thing exists with these quantities and attributes, or that it is gone. An event tells a fact exactly;
+a census (a look at the service's list) tells one when the events before it were lost, so what an event says stands above it.
 """
 from __future__ import annotations
 
