@@ -1,7 +1,4 @@
-"""What every hypervisor driver must do. A new driver adds a host here: how to make it, and how its guest powers itself off.
-
-The real one needs PILVI_TEST_GUEST: a folder with vmlinuz and initrd-full of the tiny guest.
-"""
+"""What every hypervisor driver must do. A new driver adds a host here: how to make it, and how its guest powers itself off."""
 from __future__ import annotations
 
 import contextlib
@@ -16,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.shell_guest import shell_guest
 
 from pilvi.compute.drivers import DRIVERS
 from pilvi.compute.drivers.interface import Disk, Hypervisor, HypervisorFailure, Machine, Nic
@@ -57,7 +55,7 @@ class SimulatedHost:
 
 class QemuHost(SimulatedHost):
     def __init__(self, folder: Path) -> None:
-        self.guest = Path(os.environ["PILVI_TEST_GUEST"])
+        self.guest = shell_guest()
         subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", folder / "image.qcow2", "16M"], check=True)
         super().__init__(folder)
 
@@ -66,7 +64,7 @@ class QemuHost(SimulatedHost):
 
     def machine(self, **changed: Any) -> Machine:
         return super().machine(**{
-            "kernel_path": str(self.guest / "vmlinuz"), "ramdisk_path": str(self.guest / "initrd-full"), "nics": [],
+            "kernel_path": str(self.guest / "vmlinuz"), "ramdisk_path": str(self.guest / "memory"), "nics": [],
             "kernel_arguments": "console=ttyS0 quiet no_timer_check random.trust_cpu=on mitigations=off", **changed})
 
     def volume(self, device: str) -> Disk:
@@ -79,12 +77,10 @@ class QemuHost(SimulatedHost):
 
     def power_off_inside(self, server_id: str) -> None:
         self.await_boot(server_id)
-        answers = {"login:": b"root\n", "Password:": b"tiny\n", "~ #": b"poweroff\n"}
         with socket.socket(socket.AF_UNIX) as console, contextlib.suppress(BrokenPipeError):
             console.connect(self.driver.console_socket(server_id, "serial"))
             while self.driver.power()[server_id] == "running":
-                said = self.driver.console_log(server_id, None)
-                console.send(answers[max(answers, key=said.rfind)])
+                console.send(b"poweroff\n")
                 time.sleep(2)
 
 
@@ -104,7 +100,6 @@ def eventually(true: Callable[[], bool], seconds: float) -> None:
 
 @pytest.fixture(params=[pytest.param(name, marks=pytest.mark.real if name == "qemu" else ()) for name in DRIVERS])
 def host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SimulatedHost]:
-    if request.param == "qemu" and "PILVI_TEST_GUEST" not in os.environ: pytest.skip("PILVI_TEST_GUEST names no folder with a tiny guest")
     host = HOSTS[request.param](tmp_path)
     yield host
     for server_id in host.driver.power(): host.driver.destroy(server_id)

@@ -17,6 +17,19 @@ REQUEST_ID = re.compile(r"req-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(slots=True, frozen=True)
+class Delegation:
+    """What a token was made from that acts in place of its user: kind is trust, application_credential or access_token (OAuth)."""
+    kind: str
+    id: str
+    restricted: bool = True
+    """May it not make or remove other delegations?"""
+    access_rules: tuple[dict[str, str], ...] | None = None
+    """The only requests that it is good for, each {service, method, path}; None: all."""
+    trustor_id: str | None = None
+    trustee_id: str | None = None
+
+
+@dataclass(slots=True, frozen=True)
 class Identity:
     """Who a token speaks for, as identity said. Exactly one of project_id, domain_id, system is set, or none (unscoped)."""
     user_id: str
@@ -31,6 +44,7 @@ class Identity:
     audit_id: str = ""
     expires_at: float = 0.0
     is_admin_project: bool = True
+    delegation: Delegation | None = None
 
     def credentials(self) -> dict[str, Any]:
         """The facts that policy rules speak about (oslo.policy's names)."""

@@ -41,6 +41,9 @@ class Dialect:
     """nova, keystone: how each item links to itself."""
     page_limit: int | None = None
     """The most items on a page, and the number when no limit is asked."""
+    nested_target: bool = False
+    """Policy rules speak of `target.<resource>.<attribute>`, policy is asked before a thing's absence is told, and a token of a domain
+    lists what is in that domain (keystone)."""
     unknown_fields: str = "refuse"
     """refuse, or keep (keystone's extras)."""
     rule: Callable[[str, str, str, str], str] = lambda service, singular, plural, verb: f"{service}:{verb}_{singular}"
@@ -112,7 +115,7 @@ NEUTRON = Dialect("neutron", _neutron_error, paging="links_list", bulk=True, ali
                   status={"create": 201, "update": 200, "delete": 204},
                   rule=_rule({"list": "get_{singular}", "show": "get_{singular}"}, ""))
 KEYSTONE = Dialect("keystone", _keystone_error, update="PATCH", paging="links_object", self_links="object", unknown_fields="keep",
-                   status={"create": 201, "update": 200, "delete": 204}, time=lambda t: clock.iso(t, fraction=True),
+                   nested_target=True, status={"create": 201, "update": 200, "delete": 204}, time=lambda t: clock.iso(t, fraction=True),
                    rule=_rule({"list": "list_{plural}", "show": "get_{singular}"}, "identity:"), event="identity.{name}.{verb}d")
 GLANCE = Dialect("glance", _glance_error, envelope=False, update="PATCH", paging="next", page_limit=1000,
                  status={"create": 201, "update": 200, "delete": 204},

@@ -59,7 +59,7 @@ class Resource:
     path: str
     dialect: Dialect
     verbs: tuple[str, ...] = ("list", "show", "create", "update", "delete")
-    policy: Mapping[str, str] = field(default_factory=dict)
+    policy: Mapping[str, str | Rule] = field(default_factory=dict)
     plural: str = ""
     key: str = "id"
     owner: str | None = "project_id"
@@ -106,7 +106,8 @@ class Resource:
 
     def rules(self, service: str) -> dict[str, Rule]:
         """The policy rules of the verbs, under upstream's names."""
-        return {self.rule(service, verb): Rule(PERSONAS.get(persona, persona)) for verb, persona in self.policy.items()}
+        return {self.rule(service, verb): check if isinstance(check, Rule) else Rule(PERSONAS.get(check, check))
+                for verb, check in self.policy.items()}
 
     def rule(self, service: str, verb: str) -> str:
         """The policy rule of a verb."""
@@ -145,12 +146,17 @@ class Resource:
             seen = self.table.__table__.c[self.owner] == (call.user_id if self.owner == "user_id" else call.project_id)
         return conditions if seen is None else [*conditions, seen]
 
-    def find(self, call: Call, key: str) -> Any:
-        """The row (an object of the table class) with this key, if it exists for the caller. Raises the resource's `missing`."""
+    def find(self, call: Call, key: str, verb: str | None = None) -> Any:
+        """The row (an object of the table class) with this key, if it exists for the caller and policy allows the verb.
+        Raises the resource's `missing`, Forbidden."""
         assert call.db is not None
         conditions = self.scope(call, every_project=call.is_admin or call.granted(self.name, key))
         row = call.db.query(self.table).where(self.table.__table__.c[self.key] == key, *conditions).first()
-        if row is None: raise self.missing(id=key)
+        if row is None:
+            if verb and self.dialect.nested_target: self.permit(call, verb, _aim(self, call, verb), key=key)
+            raise self.missing(id=key)
+        if verb: self.permit(call, verb, None if self.visible and verb == "show" and not self.dialect.nested_target else _target(self, row),
+                             key=key)
         return row
 
     def permit(self, call: Call, verb: str, target: Mapping[str, Any] | None = None, *, key: str = "") -> None:
@@ -255,8 +261,8 @@ class Answer:
 
 def list_(resource: Resource, call: Call, *, brief: bool = False) -> dict[str, Any]:
     """GET of the collection."""
-    resource.permit(call, "list")
-    every = call.is_admin
+    resource.permit(call, "list", _aim(resource, call, "list"))
+    every = call.is_admin and not (resource.dialect.nested_target and call.identity.domain_id)
     if every and not resource.dialect.admin_sees_all:
         assert call.request is not None
         every = any(k in ("all_tenants", "all_projects") and v.lower() not in ("0", "false", "no") for k, v in call.request.query)
@@ -270,8 +276,7 @@ def list_(resource: Resource, call: Call, *, brief: bool = False) -> dict[str, A
 
 def show(resource: Resource, call: Call, key: str) -> dict[str, Any]:
     """GET of one."""
-    row = resource.find(call, key)
-    resource.permit(call, "show", _target(resource, row) if not resource.visible else None, key=key)
+    row = resource.find(call, key, "show")
     fields = {v for k, v in call.request.query if k == "fields"} if call.request else set()
     return resource.wrap(resource.render(call, [row], only=fields or None)[0])
 
@@ -281,7 +286,7 @@ def create(resource: Resource, call: Call) -> Any:
     assert call.application is not None
     several = resource.dialect.bulk and isinstance(call.body, dict) and isinstance(call.body.get(resource.plural), list)
     inner = [_unwrapped(resource, one) for one in call.body[resource.plural]] if several else [resource.open(call.body)]
-    resource.permit(call, "create")
+    for one in inner or [None]: resource.permit(call, "create", _aim(resource, call, "create", one if isinstance(one, dict) else None))
     made = [resource.take(call, "create", one) for one in inner]
     for values in made: _own(resource, call, values)
     if resource.before:
@@ -342,8 +347,7 @@ def update(resource: Resource, call: Call, key: str) -> Any:
         del changes["id"]
     try:
         with call.application.database.write() as call.db:
-            row = resource.find(call, key)
-            resource.permit(call, "update", _target(resource, row), key=key)
+            row = resource.find(call, key, "update")
             _check_fixed(resource, row, inner)
             if "extra" in changes and hasattr(row, "extra"): changes["extra"] = (row.extra or {}) | changes["extra"]
             if resource.on_update: resource.on_update(call, row, changes)
@@ -372,14 +376,23 @@ def _check_fixed(resource: Resource, row: Any, inner: dict[str, Any]) -> None:
 def delete(resource: Resource, call: Call, key: str) -> Any:
     """DELETE of one."""
     assert call.db is not None
-    row = resource.find(call, key)
-    resource.permit(call, "delete", _target(resource, row), key=key)
+    row = resource.find(call, key, "delete")
     kept = resource.on_delete(call, row) if resource.on_delete else None
     if not kept:
         _tell(resource, call, "delete", row)
         call.db.delete(row)
     call.db.flush()
     return Answer(resource.status_of(call, "delete"), None)
+
+
+def _aim(resource: Resource, call: Call, verb: str, values: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
+    """What a policy rule may know before there is a row: of a list, of a new thing, or (no values) of one that does not exist."""
+    if not resource.dialect.nested_target: return None
+    known: dict[str, Any] = {}
+    if verb != "list": known = {resource.name: {k: v for k, v in (values or {}).items() if v is not None}}
+    elif domain_id := call.identity.domain_id:
+        known = {"domain_id": domain_id, resource.name: {"domain_id": domain_id}, "domain": {"id": domain_id}}
+    return call.identity.credentials() | {"target": known}
 
 
 def _tell(resource: Resource, call: Call, verb: str, row: Any) -> None:
@@ -393,6 +406,7 @@ def _target(resource: Resource, row: Any) -> dict[str, Any]:
     target = {column: getattr(row, column) for column in resource.fields}
     for name in ("project_id", "user_id", "domain_id"):
         if hasattr(row, name): target[name] = getattr(row, name)
+    if resource.dialect.nested_target: return target | {"target": {resource.name: dict(target)}}
     return target | {"tenant_id": target.get("project_id")}
 
 

@@ -16,6 +16,14 @@ class ScopeRefused(Unauthenticated):
     """User has no access to the {kind} that the token is to be scoped to."""
 
 
+class TrustRolesGone(Forbidden):
+    """The trustor no longer has the roles of this trust."""
+
+
+GONE = (LoginRefused, ScopeRefused, TrustRolesGone)
+"""What is wrong with a token whose user, scope or roles are no longer there."""
+
+
 class ProjectNotFound(NotFound):
     """Could not find project: {id}."""
 
@@ -50,6 +58,10 @@ class RoleNotImplied(NotFound):
 
 class RoleNotImpliable(Forbidden):
     """Role {role} cannot be an implied role here."""
+
+
+class RoleOfOtherDomain(Forbidden):
+    """Role {role_id} belongs to another domain than what it is to be given on."""
 
 
 class AssignmentNotFound(NotFound):
@@ -98,3 +110,31 @@ class RegionInUse(Forbidden):
 
 class UrlInvalid(Invalid):
     """The endpoint's url {url} cannot be filled in: $(project_id)s, $(tenant_id)s and $(user_id)s are known."""
+
+
+class AccessRuleNotFound(NotFound):
+    """Could not find access rule: {id}."""
+
+
+class AccessRuleIncomplete(Invalid):
+    """An access rule needs a service, a path and a method, or the id of an earlier one."""
+
+
+class ApplicationCredentialNotFound(NotFound):
+    """Could not find application credential: {id}."""
+
+
+class TrustNotFound(NotFound):
+    """Could not find trust: {id}."""
+
+
+class TrustRefused(Forbidden):
+    """{reason}"""
+
+
+class TrustInvalid(Invalid):
+    """{reason}"""
+
+
+class TrustUsedUp(NotFound):
+    """Unable to consume trust {id}: it has no uses left."""

@@ -8,27 +8,33 @@ from pilvi.core.context import Call
 from pilvi.core.dialect import KEYSTONE
 from pilvi.core.http.app import Application, Request, Response
 from pilvi.core.http.routes import ANYONE, Route
-from pilvi.core.policy import Rule
 from pilvi.core.service import Loop, Service
 from pilvi.identity.config import Config
 from pilvi.identity.resources import (
     access,
+    access_rule,
+    application_credential,
     assignment,
     catalogue,
     domain,
     group,
     implied_role,
     membership,
+    policies,
     project,
     project_tag,
     project_tree,
     role,
     role_assignment,
+    trust,
     user,
 )
+from pilvi.identity.resources.access_rule import AccessRule, RuleUse
+from pilvi.identity.resources.application_credential import ApplicationCredential
 from pilvi.identity.resources.assignment import Assignment
 from pilvi.identity.resources.membership import Membership
 from pilvi.identity.resources.role import ImpliedRole
+from pilvi.identity.resources.trust import Trust
 from pilvi.identity.token import issue, validate
 from pilvi.identity.token.keys import Keyring, TokenKey
 from pilvi.identity.token.validate import Revocation
@@ -66,18 +72,18 @@ SERVICE = Service(
     name="identity", types=("identity",), path="", dialect=KEYSTONE, versions=versions, config=Config, start=start,
     resources=[domain.RESOURCE, project.RESOURCE, user.RESOURCE, group.RESOURCE, role.RESOURCE,
                catalogue.REGION, catalogue.SERVICE, catalogue.ENDPOINT],
-    tables=[Assignment, Membership, ImpliedRole, TokenKey, Revocation],
-    rules={"identity:validate_token": Rule("@"), "identity:revoke_token": Rule("@"), **access.RULES, **assignment.RULES,
-           **implied_role.RULES, **membership.RULES, **role_assignment.RULES},
+    tables=[Assignment, Membership, ImpliedRole, TokenKey, Revocation, ApplicationCredential, AccessRule, RuleUse, Trust],
+    rules=policies.RULES,
     routes=[
         Route("/v3", "GET", show_version, ANYONE),
         Route(TOKENS, "POST", issue.issue, ANYONE, body=issue.BODY),
-        Route(TOKENS, "GET", validate.show, "identity:validate_token"),
-        Route(TOKENS, "HEAD", validate.check, "identity:validate_token"),
-        Route(TOKENS, "DELETE", validate.revoke, "identity:revoke_token", status=204),
-        Route("/v3/auth/catalog", "GET", validate.show_catalogue, "identity:validate_token"),
-        *access.ROUTES, *assignment.ROUTES, *implied_role.ROUTES, *membership.ROUTES, *project_tag.ROUTES, *project_tree.ROUTES,
-        *role_assignment.ROUTES, *user.ROUTES,
+        Route(TOKENS, "GET", validate.show, None),
+        Route(TOKENS, "HEAD", validate.check, None),
+        Route(TOKENS, "DELETE", validate.revoke, None, status=204),
+        Route("/v3/auth/catalog", "GET", validate.show_catalogue, "identity:get_auth_catalog"),
+        *access.ROUTES, *access_rule.ROUTES, *application_credential.ROUTES, *assignment.ROUTES, *trust.ROUTES, *user.ROUTES,
+        *implied_role.ROUTES, *membership.ROUTES, *project_tag.ROUTES, *project_tree.ROUTES,
+        *role_assignment.ROUTES,
     ],
     loops=[Loop("rotate token keys", 300, lambda application: application.state["keyring"].prepare())],
 )

@@ -13,6 +13,7 @@ import pytest
 
 from pilvi.compute.agent import images
 from pilvi.compute.agent.images import DiskFull, ImageDamaged, Images
+from pilvi.core import disk_image
 from pilvi.core.context import Call
 from pilvi.core.errors import Unavailable
 from pilvi.core.http import client
@@ -72,6 +73,16 @@ def test_it_is_fetched_once(api: Api, tmp_path: Path) -> None:
 def test_damaged_bytes_are_not_kept(api: Api, tmp_path: Path) -> None:
     api.data = BYTES[:-1] + bytes([BYTES[-1] ^ 1])
     with pytest.raises(ImageDamaged): Images(tmp_path).fetch(Call(), FACTS)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_disk_that_names_another_file_is_refused_here_too(api: Api, tmp_path: Path) -> None:
+    """The image service looks at what is uploaded; a host does not rely on that."""
+    backing = b"/etc/shadow"
+    head = disk_image.HEADER.pack(disk_image.MAGIC, 2, 72 + 8, len(backing), 16, 1 << 20, 0).ljust(80, b"\0") + backing
+    api.data = head.ljust(len(BYTES), b"\0")
+    facts = FACTS | {"disk_format": "qcow2", "os_hash_value": hashlib.sha512(api.data).hexdigest()}
+    with pytest.raises(disk_image.ImageRefused, match="backing file"): Images(tmp_path).fetch(Call(), facts)
     assert not list(tmp_path.iterdir())
 
 

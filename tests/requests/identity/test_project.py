@@ -55,16 +55,16 @@ def test_lists_are_filtered(admin: Client) -> None:
 
 def test_one_sees_the_projects_where_one_has_a_role(admin: Client, demo: Client, nobody: Client) -> None:
     far = admin.make("project", name="far")
-    assert names(demo.get("/v3/projects")) == ["home"]
-    assert demo.ask("GET", f"/v3/projects/{far['id']}").status == 404
+    assert names(demo.get("/v3/auth/projects")) == ["home"] and demo.ask("GET", "/v3/projects").status == 403
+    assert demo.ask("GET", f"/v3/projects/{far['id']}").status == 403 == demo.ask("GET", "/v3/projects/absent").status
     admin.ask("PUT", f"/v3/projects/{far['id']}/users/user-demo/roles/role-reader")
-    assert names(demo.get("/v3/projects")) == ["far", "home"] and names(demo.get("/v3/users/user-demo/projects")) == ["far", "home"]
+    assert names(demo.get("/v3/auth/projects")) == ["far", "home"] and names(demo.get("/v3/users/user-demo/projects")) == ["far", "home"]
     assert demo.ask("GET", "/v3/users/user-admin/projects").status == 403 and nobody.ask("GET", "/v3/projects").status == 401
     for method, path in (("POST", "/v3/projects"), ("PATCH", "/v3/projects/home"), ("DELETE", "/v3/projects/home")):
         assert demo.ask(method, path, {"project": {"name": "x"}}).status == 403
 
 
-def test_projects_form_trees(admin: Client, demo: Client) -> None:
+def test_projects_form_trees(admin: Client, nobody: Client) -> None:
     top = admin.make("project", name="top")
     middle = admin.make("project", name="middle", parent_id=top["id"])
     low = admin.make("project", name="low", parent_id=middle["id"])
@@ -76,7 +76,8 @@ def test_projects_form_trees(admin: Client, demo: Client) -> None:
     assert admin.ask("DELETE", f"/v3/projects/{middle['id']}").status == 403
     assert admin.ask("POST", "/v3/projects", {"project": {"name": "x", "parent_id": "none"}}).status == 404
     admin.ask("PUT", f"/v3/projects/{low['id']}/users/user-demo/roles/role-reader")
-    assert demo.get(f"/v3/projects/{low['id']}?parents_as_list")["project"]["parents"] == []
+    there = Client(admin.application, nobody.sign_in("demo", scope={"project": {"id": low["id"]}}).headers["X-Subject-Token"])
+    assert there.get(f"/v3/projects/{low['id']}?parents_as_list")["project"]["parents"] == []
 
 
 def test_tags(admin: Client, demo: Client) -> None:

@@ -1,6 +1,7 @@
 """Images on this host: fetched once, checked, kept as the read-only base of root disks.
 
-The bytes come over the image API and are trusted only after their hash fits. Files are named by that hash, written beside and renamed.
+The bytes come over the image API and are trusted only after their hash fits and, whatever the image service found, this host's own look at
+a qcow2 header saw no other file named in it. Files are named by that hash, written beside and renamed.
 """
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from pilvi.core import trace
+from pilvi.core import disk_image, trace
 from pilvi.core.context import Call
 from pilvi.core.crypto import new_id
 from pilvi.core.errors import Failure, Unavailable
@@ -45,7 +46,7 @@ class Images:
         return self.directory / f"{(facts.get('os_hash_value') or facts['id'])[:64]}.{facts['disk_format']}"
 
     def fetch(self, call: Call, facts: dict[str, Any]) -> Path:
-        """The image's file; fetched if it is not here. Raises ImageDamaged, DiskFull, Unavailable."""
+        """The image's file; fetched if it is not here. Raises ImageDamaged, ImageRefused, DiskFull, Unavailable."""
         path = self.path(facts)
         with self.mutex: lock = self.locks.setdefault(path.name, threading.Lock())
         with lock:
@@ -57,6 +58,7 @@ class Images:
             try:
                 with trace.step("boot.22.bytes", "image API", "compute agent", "http", bytes=facts.get("size")):
                     self._copy(call, facts, part)
+                if facts["disk_format"] == "qcow2": disk_image.virtual_size(part, "qcow2")
                 part.chmod(0o444)
                 part.rename(path)
             finally:

@@ -20,12 +20,11 @@ import structlog
 
 from pilvi.core import clock, crypto, events, trace
 from pilvi.core.bus.interface import Bus
-from pilvi.core.context import REQUEST_ID, Call
+from pilvi.core.context import REQUEST_ID, Call, Identity
 from pilvi.core.crypto import new_id
 from pilvi.core.db.session import Database
 from pilvi.core.errors import Failure, Forbidden, Invalid, NotAllowed, NotFound, TooLarge, Unauthenticated
-from pilvi.core.http import faults, limits
-from pilvi.core.http.auth import Authenticator
+from pilvi.core.http import auth, faults, limits
 from pilvi.core.http.routes import ANYONE, Route, Routes, choose, offered
 from pilvi.core.policy import Rules
 from pilvi.core.resource import Answer
@@ -83,7 +82,7 @@ class Application:
         self.identity_url = identity_url
         self.policy = Rules({**service.rules, **{n: r for res in service.resources for n, r in res.rules(service.name).items()}},
                             policy_file)
-        self.authenticator = Authenticator(service.name)
+        self.authenticator = auth.Authenticator(service.name)
         self.routes = Routes([*service.routes, *(route for resource in service.resources for route in resource.routes(service.name))])
         self.threads = ThreadPoolExecutor(limits.HANDLER_THREADS, thread_name_prefix=service.name)
         self.state: dict[str, Any] = {}
@@ -157,10 +156,21 @@ class Application:
     def authenticate(self, call: Call, request: Request) -> None:
         """Fills in who calls. Raises Unauthenticated."""
         call.identity = self.authenticator.identify(call.token, request.transport)
+        self._check_access_rules(call.identity, request)
         grant = request.headers.get("x-pilvi-grant")
         if grant and "service" in call.identity.roles:
             statement = crypto.verify(self.grant_key, grant, clock.now())
             if statement: call.grant, call.grant_text = statement["things"], grant  # what this service asks of others is within it too
+
+    def _check_access_rules(self, identity: Identity, request: Request) -> None:
+        """An application credential may be good for some requests only: of its user, not of the services that act on them; a token may
+        always ask about itself. Raises Unauthenticated, as upstream's middleware does."""
+        rules = identity.delegation.access_rules if identity.delegation else None
+        if rules is None or request.transport == "in-process" or "x-subject-token" in request.headers: return
+        if auth.within(rules, self.service.types, request.method, request.path): return
+        service = request.headers.get("x-service-token", "")
+        if service and "service" in self.authenticator.identify(service, request.transport).roles: return
+        raise Unauthenticated()
 
     def _without_project(self, path: str) -> str:
         prefix = self.service.optional_project

@@ -6,8 +6,10 @@ bus, in the others; elsewhere an answer lives TOKEN_SECONDS at most.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from threading import Lock
 
 from pilvi.core import clock, trace
@@ -28,6 +30,19 @@ def validate_with(validate: Callable[[str, trace.Trace | None], Identity]) -> No
 def forget() -> None:
     """Something was revoked: answers given before are asked for again."""
     EPOCH[0] += 1
+
+
+def within(rules: Iterable[Mapping[str, str]], types: Iterable[str], method: str, path: str) -> bool:
+    """Does one of an application credential's access rules name this request to a service of these types?"""
+    return any(rule["service"] in types and rule["method"] == method and _pattern(rule["path"]).fullmatch(path) for rule in rules)
+
+
+@lru_cache(4096)
+def _pattern(path: str) -> re.Pattern[str]:
+    """`*` and `{name}` stand for one segment of a path, `**` for any number."""
+    pieces = re.findall(r"\*\*|\*|\{[^{}/]*\}|[^*{}]+|[{}]", path)
+    return re.compile("".join(".*" if piece == "**" else "[^/]+" if piece == "*" or (piece[0] == "{" and len(piece) > 1)
+                              else re.escape(piece) for piece in pieces))
 
 
 class Authenticator:

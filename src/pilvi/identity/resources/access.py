@@ -8,12 +8,12 @@ from typing import Any
 
 from pilvi.core.context import Call
 from pilvi.core.http.routes import Route
-from pilvi.core.policy import Rule
 from pilvi.identity.resources import domain, project
-from pilvi.identity.resources.assignment import target_ids
 from pilvi.identity.resources.domain import Domain
+from pilvi.identity.resources.effective_role import target_ids
+from pilvi.identity.resources.policies import permit
 from pilvi.identity.resources.project import Project
-from pilvi.identity.resources.relative import links
+from pilvi.identity.resources.relative import find, links, listed, target
 
 
 def projects(call: Call) -> dict[str, Any]:
@@ -38,9 +38,16 @@ def system(call: Call) -> dict[str, Any]:
     return {"system": [{"all": True}] if found else [], "links": links(call)}
 
 
-RULES = {"identity:get_auth_scopes": Rule("@")}
+def list_projects_of(call: Call, id: str) -> dict[str, Any]:
+    """GET /v3/users/{id}/projects: where the user has a role, its own, a group's or an inherited one."""
+    permit(call, "list_user_projects", target(call, user=id), user_id=id)
+    find(call, "user", id)
+    return listed(call, "project", target_ids(id, "project"))
+
+
 ROUTES = [
-    Route("/v3/auth/projects", "GET", projects, "identity:get_auth_scopes", transaction="read"),
-    Route("/v3/auth/domains", "GET", domains, "identity:get_auth_scopes", transaction="read"),
-    Route("/v3/auth/system", "GET", system, "identity:get_auth_scopes", transaction="read"),
+    Route("/v3/users/{id}/projects", "GET", list_projects_of, None, transaction="read"),
+    Route("/v3/auth/projects", "GET", projects, "identity:get_auth_projects", transaction="read"),
+    Route("/v3/auth/domains", "GET", domains, "identity:get_auth_domains", transaction="read"),
+    Route("/v3/auth/system", "GET", system, "identity:get_auth_system", transaction="read"),
 ]

@@ -16,6 +16,7 @@ from pilvi.core.dialect import KEYSTONE
 from pilvi.core.resource import Resource
 from pilvi.core.wire import OPTIONAL, REQUIRED, Base, HexIdentified, boolean, field, one_of, text
 from pilvi.identity import errors
+from pilvi.identity.resources import policies
 
 
 class Region(HexIdentified, Base):
@@ -117,11 +118,10 @@ def filled(url: str, project_id: str | None, user_id: str) -> str | None:
     except (KeyError, ValueError, TypeError): return None
 
 
-_ADMIN = {"list": "admin_reader", "show": "admin_reader", "create": "admin", "update": "admin", "delete": "admin"}
 REGION = Resource(Region, "region", "/v3/regions", KEYSTONE, owner=None, missing=errors.RegionNotFound, on_render=render,
                   on_create=place_region, on_update=place_region, on_delete=remove_region,
-                  policy=_ADMIN | {"list": "anyone", "show": "anyone"})
-SERVICE = Resource(CatalogueService, "service", "/v3/services", KEYSTONE, owner=None, missing=errors.ServiceNotFound, policy=_ADMIN,
-                   on_delete=remove_service, on_render=render, default_sort=[("type", False)])
-ENDPOINT = Resource(Endpoint, "endpoint", "/v3/endpoints", KEYSTONE, owner=None, missing=errors.EndpointNotFound, policy=_ADMIN,
-                    on_create=place, on_update=place, on_render=render)
+                  policy=policies.verbs("region"))
+SERVICE = Resource(CatalogueService, "service", "/v3/services", KEYSTONE, owner=None, missing=errors.ServiceNotFound,
+                   policy=policies.verbs("service"), on_delete=remove_service, on_render=render, default_sort=[("type", False)])
+ENDPOINT = Resource(Endpoint, "endpoint", "/v3/endpoints", KEYSTONE, owner=None, missing=errors.EndpointNotFound,
+                    policy=policies.verbs("endpoint"), on_create=place, on_update=place, on_render=render)

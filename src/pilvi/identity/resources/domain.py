@@ -16,7 +16,8 @@ from pilvi.core.http import auth
 from pilvi.core.resource import Resource
 from pilvi.core.wire import OPTIONAL, REQUIRED, Base, HexIdentified, boolean, field, text
 from pilvi.identity import errors
-from pilvi.identity.resources.assignment import forget_actor, forget_targets
+from pilvi.identity.resources import policies
+from pilvi.identity.resources.assignment import forget_targets
 from pilvi.identity.resources.relative import resource
 
 
@@ -26,6 +27,11 @@ class Domain(HexIdentified, Base):
     description: Mapped[str | None] = field(text(65535), create=OPTIONAL, update=True, default="", nullable=True, filter=False)
     enabled: Mapped[bool] = field(boolean(), create=OPTIONAL, update=True, default=True)
     extra: Mapped[Any] = mapped_column(Json, nullable=True)
+
+
+def visible(call: Call) -> Any:
+    """A domain's token lists that domain."""
+    return Domain.id == call.identity.domain_id if call.identity.domain_id and "admin" in call.identity.roles else None
 
 
 def check_name(call: Call, domain: Domain, values: dict[str, Any]) -> None:
@@ -42,13 +48,14 @@ def remove(call: Call, domain: Domain) -> None:
     assert call.db is not None
     if domain.id == "default": raise errors.DefaultDomain()
     if domain.enabled: raise errors.DomainEnabled()
-    gone = [domain.id]
-    for name in ("user", "group", "project", "role"):
-        table: Any = resource(call, name).table
-        gone += call.db.scalars(select(table.id).where(table.domain_id == domain.id))
-        call.db.execute(delete(table).where(table.domain_id == domain.id))
-    forget_actor(call.db, *gone)
-    forget_targets(call.db, gone)
+    for name in ("user", "group", "role"):
+        kind = resource(call, name)
+        for row in call.db.query(kind.table).filter_by(domain_id=domain.id):
+            if kind.on_delete: kind.on_delete(call, row)
+            call.db.delete(row)
+    projects: Any = resource(call, "project").table
+    forget_targets(call.db, [domain.id, *call.db.scalars(select(projects.id).where(projects.domain_id == domain.id))])
+    call.db.execute(delete(projects).where(projects.domain_id == domain.id))
     auth.forget()
 
 
@@ -67,8 +74,7 @@ def add_extras(call: Call, rows: list[Any], bodies: list[dict[str, Any]]) -> Non
         if "tags" not in body: body["tags"] = []
 
 
-SHOW = "role:admin or (role:reader and system_scope:all) or domain_id:%(id)s or project_domain_id:%(id)s or user_domain_id:%(id)s"
 RESOURCE = Resource(
-    Domain, "domain", "/v3/domains", KEYSTONE, owner=None, missing=errors.DomainNotFound, default_sort=[("name", False)],
-    policy={"list": "admin_reader", "show": SHOW, "create": "admin", "update": "admin", "delete": "admin"},
+    Domain, "domain", "/v3/domains", KEYSTONE, owner=None, missing=errors.DomainNotFound, visible=visible, default_sort=[("name", False)],
+    policy=policies.verbs("domain"),
     on_create=check_name, on_update=check_name, on_delete=remove, on_render=add_extras)

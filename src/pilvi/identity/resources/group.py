@@ -16,6 +16,7 @@ from pilvi.core.http import auth
 from pilvi.core.resource import Resource
 from pilvi.core.wire import OPTIONAL, REQUIRED, Base, HexIdentified, field, text
 from pilvi.identity import errors
+from pilvi.identity.resources import policies
 from pilvi.identity.resources.assignment import forget_actor
 from pilvi.identity.resources.domain import add_extras, place_in_domain
 from pilvi.identity.resources.membership import Membership, leave
@@ -33,6 +34,11 @@ def place(call: Call, group: Group, values: dict[str, Any]) -> None:
     """Fills in the domain and keeps names unique in it."""
     place_in_domain(call, group, values)
     check_name(call, group, values)
+
+
+def visible(call: Call) -> Any:
+    """A domain's token sees the domain's groups."""
+    return Group.domain_id == call.identity.domain_id if call.identity.domain_id else None
 
 
 def check_name(call: Call, group: Group, values: dict[str, Any]) -> None:
@@ -58,5 +64,5 @@ def render(call: Call, rows: list[Any], bodies: list[dict[str, Any]]) -> None:
 
 RESOURCE = Resource(
     Group, "group", "/v3/groups", KEYSTONE, owner=None, missing=errors.GroupNotFound, default_sort=[("name", False)],
-    policy={"list": "admin_reader", "show": "admin_reader", "create": "admin", "update": "admin", "delete": "admin"},
+    policy=policies.verbs("group"), visible=visible,
     on_create=place, on_update=check_name, on_delete=remove, on_render=render)

@@ -11,10 +11,9 @@ from sqlalchemy import select
 from pilvi.core.context import Call
 from pilvi.core.http import auth
 from pilvi.core.http.routes import Route
-from pilvi.core.policy import Rule
 from pilvi.identity import errors
-from pilvi.identity.resources.relative import links
-from pilvi.identity.resources.role import RESOURCE, ImpliedRole, Role, expand
+from pilvi.identity.resources.relative import find, links
+from pilvi.identity.resources.role import ImpliedRole, Role, expand
 
 
 def _shown(call: Call, role: Role) -> dict[str, Any]:
@@ -22,9 +21,7 @@ def _shown(call: Call, role: Role) -> dict[str, Any]:
 
 
 def _pair(call: Call, prior_id: str, implied_id: str) -> tuple[Role, Role]:
-    prior: Role = RESOURCE.find(call, prior_id)
-    implied: Role = RESOURCE.find(call, implied_id)
-    return prior, implied
+    return find(call, "role", prior_id), find(call, "role", implied_id)
 
 
 def _inference(call: Call, prior: Role, implied: Role) -> dict[str, Any]:
@@ -74,7 +71,7 @@ def _inferences(call: Call, *conditions: Any) -> list[dict[str, Any]]:
 
 def list_implied(call: Call, prior_id: str) -> dict[str, Any]:
     """GET /v3/roles/{prior_id}/implies"""
-    prior = RESOURCE.find(call, prior_id)
+    prior = find(call, "role", prior_id)
     found = _inferences(call, ImpliedRole.prior_id == prior_id)
     return {"role_inference": found[0] if found else {"prior_role": _shown(call, prior), "implies": []}, "links": links(call)}
 
@@ -93,5 +90,3 @@ ROUTES = [
     Route(ONE, "DELETE", end, "identity:delete_implied_role", status=204, transaction="write"),
     Route("/v3/role_inferences", "GET", list_all, "identity:list_role_inference_rules", transaction="read"),
 ]
-RULES = {str(route.policy): Rule("role:admin or (role:reader and system_scope:all)" if route.method in ("GET", "HEAD") else "role:admin")
-         for route in ROUTES}

@@ -12,10 +12,10 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from pilvi.core.context import Call
 from pilvi.core.http import auth
 from pilvi.core.http.routes import Route
-from pilvi.core.policy import Rule
 from pilvi.core.wire import Base
 from pilvi.identity import errors
-from pilvi.identity.resources.relative import find, listed, resource
+from pilvi.identity.resources.policies import permit
+from pilvi.identity.resources.relative import find, listed, target
 
 
 class Membership(Base):
@@ -34,6 +34,10 @@ def leave(db: Session, column: Any, id: str) -> None:
     db.execute(delete(Membership).where(column == id))
 
 
+def _permit(call: Call, verb: str, group_id: str, user_id: str) -> None:
+    permit(call, verb, target(call, group=group_id, user=user_id), group_id=group_id, user_id=user_id)
+
+
 def _check(call: Call, group_id: str, user_id: str) -> Membership:
     assert call.db is not None
     find(call, "group", group_id)
@@ -46,6 +50,7 @@ def _check(call: Call, group_id: str, user_id: str) -> Membership:
 def add(call: Call, group_id: str, user_id: str) -> None:
     """PUT /v3/groups/{group_id}/users/{user_id}. Repeatable."""
     assert call.db is not None
+    _permit(call, "add_user_to_group", group_id, user_id)
     find(call, "group", group_id)
     find(call, "user", user_id)
     call.db.merge(Membership(group_id=group_id, user_id=user_id))
@@ -54,36 +59,37 @@ def add(call: Call, group_id: str, user_id: str) -> None:
 
 def check(call: Call, group_id: str, user_id: str) -> None:
     """HEAD /v3/groups/{group_id}/users/{user_id}"""
+    _permit(call, "check_user_in_group", group_id, user_id)
     _check(call, group_id, user_id)
 
 
 def remove(call: Call, group_id: str, user_id: str) -> None:
     """DELETE /v3/groups/{group_id}/users/{user_id}: tokens that stood on the group's roles end."""
     assert call.db is not None
+    _permit(call, "remove_user_from_group", group_id, user_id)
     call.db.delete(_check(call, group_id, user_id))
     auth.forget()
 
 
 def list_users(call: Call, group_id: str) -> dict[str, Any]:
     """GET /v3/groups/{group_id}/users"""
+    permit(call, "list_users_in_group", target(call, group=group_id), group_id=group_id)
     find(call, "group", group_id)
     return listed(call, "user", select(Membership.user_id).where(Membership.group_id == group_id))
 
 
 def list_groups(call: Call, id: str) -> dict[str, Any]:
     """GET /v3/users/{id}/groups"""
+    permit(call, "list_groups_for_user", target(call, user=id), user_id=id)
     find(call, "user", id)
-    resource(call, "user").permit(call, "show", {"id": id})
     return listed(call, "group", groups_of(id))
 
 
 ONE = "/v3/groups/{group_id}/users/{user_id}"
 ROUTES = [
-    Route(ONE, "PUT", add, "identity:add_user_to_group", status=204, transaction="write"),
-    Route(ONE, "GET", check, "identity:check_user_in_group", status=204, transaction="read"),
-    Route(ONE, "DELETE", remove, "identity:remove_user_from_group", status=204, transaction="write"),
-    Route("/v3/groups/{group_id}/users", "GET", list_users, "identity:list_users_in_group", transaction="read"),
+    Route(ONE, "PUT", add, None, status=204, transaction="write"),
+    Route(ONE, "GET", check, None, status=204, transaction="read"),
+    Route(ONE, "DELETE", remove, None, status=204, transaction="write"),
+    Route("/v3/groups/{group_id}/users", "GET", list_users, None, transaction="read"),
     Route("/v3/users/{id}/groups", "GET", list_groups, None, transaction="read"),
 ]
-RULES = {f"identity:{verb}": Rule("role:admin") for verb in
-         ("add_user_to_group", "check_user_in_group", "remove_user_from_group", "list_users_in_group")}

@@ -19,7 +19,8 @@ from pilvi.core.listing import Filter
 from pilvi.core.resource import Resource
 from pilvi.core.wire import OPTIONAL, REQUIRED, Base, HexIdentified, boolean, field, list_of, text
 from pilvi.identity import errors
-from pilvi.identity.resources.assignment import forget_targets, target_ids
+from pilvi.identity.resources import policies
+from pilvi.identity.resources.assignment import forget_targets
 from pilvi.identity.resources.domain import add_extras, place_in_domain
 
 
@@ -68,8 +69,8 @@ def remove(call: Call, project: Project) -> None:
 
 
 def visible(call: Call) -> Any:
-    """Without the admin role a caller sees the projects on which it has a role."""
-    return or_(Project.id.in_(target_ids(call.user_id, "project")), Project.id == call.identity.project_id)
+    """A domain's token sees the domain's projects."""
+    return Project.domain_id == call.identity.domain_id if call.identity.domain_id else None
 
 
 def _has_tag(tag: str) -> ColumnElement[bool]:
@@ -88,5 +89,5 @@ TAG_FILTERS: dict[str, Filter] = {
 RESOURCE = Resource(
     Project, "project", "/v3/projects", KEYSTONE, owner=None, missing=errors.ProjectNotFound, default_sort=[("name", False)],
     verbs=("list", "create", "update", "delete"), filters=TAG_FILTERS,
-    policy={"list": "role:admin or role:reader", "show": "anyone", "create": "admin", "update": "admin", "delete": "admin"},
+    policy=policies.verbs("project"),
     visible=visible, on_create=place, on_update=check_name, on_delete=remove, on_render=add_extras)

@@ -13,6 +13,7 @@ from pilvi.core.context import Call
 from pilvi.core.errors import Invalid
 from pilvi.core.http.routes import Route
 from pilvi.core.resource import show
+from pilvi.identity.resources.effective_role import target_ids
 from pilvi.identity.resources.project import RESOURCE, Project
 
 DEEPEST = 100
@@ -55,7 +56,8 @@ def _names(tree: dict[str, Any] | None) -> Iterator[str]:
 
 def _shown(call: Call, ids: Iterator[str]) -> list[dict[str, Any]]:
     assert call.db is not None
-    rows = list(call.db.query(Project).where(Project.id.in_(list(ids)), *RESOURCE.scope(call)).order_by(Project.name))
+    mine = [] if call.is_admin else [Project.id.in_(target_ids(call.user_id, "project"))]
+    rows = list(call.db.query(Project).where(Project.id.in_(list(ids)), *mine).order_by(Project.name))
     return [{"project": body} for body in RESOURCE.render(call, rows)]
 
 

@@ -38,3 +38,15 @@ def links(call: Call) -> dict[str, Any]:
     """The links of a list that comes whole."""
     assert call.request is not None
     return {"self": call.url(call.request.path), "next": None, "previous": None}
+
+
+def target(call: Call, **ids: str) -> dict[str, Any]:
+    """What policy rules may know of these things: {kind: its id, name and domain}. What does not exist is left out, so that only those who
+    may see all of a kind learn that it does not."""
+    assert call.db is not None
+    found = {}
+    for kind, id in ids.items():
+        row: Any = call.db.get(resource(call, kind).table, id)
+        if row is None: continue
+        found[kind] = {"id": row.id, "name": row.name, "domain_id": row.id if kind == "domain" else row.domain_id}
+    return found

@@ -16,6 +16,7 @@ from pilvi.core.http import auth
 from pilvi.core.resource import Resource
 from pilvi.core.wire import OPTIONAL, REQUIRED, Base, HexIdentified, field, text
 from pilvi.identity import errors
+from pilvi.identity.resources import policies
 from pilvi.identity.resources.assignment import Assignment
 from pilvi.identity.resources.domain import add_extras
 
@@ -35,8 +36,8 @@ class ImpliedRole(Base):
     implied_id: Mapped[str] = mapped_column(primary_key=True)
 
 
-def expand(db: Session, role_ids: set[str]) -> dict[str, str]:
-    """{id: name} of the roles and of all that they imply."""
+def expand(db: Session, role_ids: set[str], *, domain_specific: bool = False) -> dict[str, str]:
+    """{id: name} of the roles and of all that they imply; domain-specific ones only where they are asked for: no token has them."""
     edges: dict[str, set[str]] = {}
     for prior, implied in db.execute(select(ImpliedRole.prior_id, ImpliedRole.implied_id)): edges.setdefault(prior, set()).add(implied)
     found, open_ = set(role_ids), list(role_ids)
@@ -44,7 +45,8 @@ def expand(db: Session, role_ids: set[str]) -> dict[str, str]:
         for implied in edges.get(open_.pop(), set()) - found:
             found.add(implied)
             open_.append(implied)
-    return {id: name for id, name in db.execute(select(Role.id, Role.name).where(Role.id.in_(found)))}
+    kept = [Role.id.in_(found), *([] if domain_specific else [Role.domain_id.is_(None)])]
+    return {id: name for id, name in db.execute(select(Role.id, Role.name).where(*kept))}
 
 
 def check_name(call: Call, role: Role, values: dict[str, Any]) -> None:
@@ -71,5 +73,5 @@ def render(call: Call, rows: list[Any], bodies: list[dict[str, Any]]) -> None:
 
 RESOURCE = Resource(
     Role, "role", "/v3/roles", KEYSTONE, owner=None, missing=errors.RoleNotFound, default_sort=[("name", False)],
-    policy={"list": "admin_reader", "show": "admin_reader", "create": "admin", "update": "admin", "delete": "admin"},
+    policy=policies.verbs("role"),
     on_create=check_name, on_update=check_name, on_delete=remove, on_render=render)

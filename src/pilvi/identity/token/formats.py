@@ -4,13 +4,20 @@ Source: the Fernet specification; Keystone's token payloads (the idea, not the b
 """
 from __future__ import annotations
 
+from typing import TypeVar
+
 import msgspec
 from cryptography.fernet import InvalidToken, MultiFernet
 from msgspec import Struct
 
+LONGEST = 4096
+Sealed = TypeVar("Sealed", bound=Struct)
+
 
 class Payload(Struct, array_like=True):
-    """`scope` is project, domain, system or "" (unscoped). `audit_ids`: this token's, then that of the first of its chain."""
+    """`scope` is project, domain, system or "" (unscoped). `audit_ids`: this token's, then that of the first of its chain.
+    `delegation`: (kind, id) of what stands for the user: trust, application_credential, access_token.
+    `federated`: (identity provider, protocol, ids of the groups that it vouched for)."""
     user_id: str
     methods: list[str]
     scope: str
@@ -18,15 +25,34 @@ class Payload(Struct, array_like=True):
     issued_at: float
     expires_at: float
     audit_ids: list[str]
+    delegation: tuple[str, str] | None = None
+    federated: tuple[str, str, list[str]] | None = None
 
 
-def seal(keys: MultiFernet, payload: Payload) -> str:
+class Receipt(Struct, array_like=True, tag="receipt"):
+    """Proof that a user passed some methods, where its rules ask for more."""
+    user_id: str
+    methods: list[str]
+    issued_at: float
+    expires_at: float
+
+
+def seal(keys: MultiFernet, payload: Struct) -> str:
     """The token. Its tail's padding is cut: '=' would need quoting in a shell or URL."""
     return keys.encrypt(msgspec.msgpack.encode(payload)).decode().rstrip("=")
 
 
 def unseal(keys: MultiFernet, token: str) -> Payload | None:
     """The payload, None if the token is not ours or is damaged."""
-    if len(token) > 1024: return None
-    try: return msgspec.msgpack.decode(keys.decrypt(token.encode() + b"=" * (-len(token) % 4)), type=Payload)
+    return _opened(keys, token, Payload)
+
+
+def unseal_receipt(keys: MultiFernet, text: str) -> Receipt | None:
+    """The receipt, None if it is not ours or is damaged."""
+    return _opened(keys, text, Receipt)
+
+
+def _opened(keys: MultiFernet, text: str, kind: type[Sealed]) -> Sealed | None:
+    if len(text) > LONGEST: return None
+    try: return msgspec.msgpack.decode(keys.decrypt(text.encode() + b"=" * (-len(text) % 4)), type=kind)
     except (InvalidToken, msgspec.DecodeError, UnicodeEncodeError, TypeError, ValueError): return None

@@ -9,10 +9,12 @@ from pilvi.core.http.app import Application
 
 HASHING = BoundedSemaphore(os.cpu_count() or 1)
 """More at once would only slow everything else."""
+CHEAPEST_ROUNDS = 4
 
 
-def hashed(app: Application, password: str) -> str:
-    """The hash to store. Call it outside any transaction."""
+def hashed(app: Application, password: str, *, slow: bool = True) -> str:
+    """The hash to store. Call it outside any transaction. `slow`: somebody chose it; long random words need no protection by cost."""
+    if not slow: return hash_password(password, CHEAPEST_ROUNDS)
     with HASHING: return hash_password(password, app.config.password_rounds)
 
 

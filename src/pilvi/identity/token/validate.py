@@ -5,12 +5,10 @@ signed out since.
 """
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from msgspec import Struct
 from sqlalchemy import delete, select
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
 from pilvi.core import clock, trace
 from pilvi.core.context import Call, Identity
@@ -19,13 +17,11 @@ from pilvi.core.http import auth
 from pilvi.core.http.app import Application, Response
 from pilvi.core.wire import Base
 from pilvi.identity import errors
-from pilvi.identity.resources.assignment import role_ids
 from pilvi.identity.resources.catalogue import catalogue
-from pilvi.identity.resources.domain import Domain
-from pilvi.identity.resources.project import Project
+from pilvi.identity.resources.policies import permit
 from pilvi.identity.resources.relative import links
-from pilvi.identity.resources.role import expand
 from pilvi.identity.resources.user import User
+from pilvi.identity.token.facts import Facts, facts_of
 from pilvi.identity.token.formats import Payload, unseal
 
 
@@ -34,13 +30,6 @@ class Revocation(Base):
     __tablename__ = "identity_revocations"
     audit_id: Mapped[str] = mapped_column(primary_key=True)
     expires_at: Mapped[float]
-
-
-class Facts(Struct, frozen=True):
-    """What the database says of a token's user and scope."""
-    user: dict[str, Any]
-    scope: dict[str, Any]
-    roles: dict[str, str]
 
 
 def read(app: Application, token: str) -> Payload | None:
@@ -53,45 +42,12 @@ def read(app: Application, token: str) -> Payload | None:
     return None if signed_out_at is None or signed_out_at > payload.issued_at else payload
 
 
-def facts_of(app: Application, payload: Payload) -> Facts:
-    """Who and where. Raises LoginRefused, ScopeRefused when either is gone or switched off, or the user has no role there any more."""
-    with app.database.read() as db:
-        columns = User.id, User.name, User.domain_id, User.password_expires_at, Domain.name.label("domain")
-        user = db.execute(select(*columns).join(Domain, Domain.id == User.domain_id)
-                          .where(User.id == payload.user_id, User.enabled, Domain.enabled)).first()
-        if user is None: raise errors.LoginRefused()
-        scope = SCOPES[payload.scope](db, payload.scope_id)
-        if scope is None: raise errors.ScopeRefused(kind=payload.scope)
-        roles = expand(db, role_ids(db, user.id, payload.scope, payload.scope_id)) if payload.scope else {}
-        if payload.scope and not roles: raise errors.ScopeRefused(kind=payload.scope)
-    expires = None if user.password_expires_at is None else clock.iso(user.password_expires_at, fraction=True, zone="")
-    shown = {"id": user.id, "name": user.name, "domain": {"id": user.domain_id, "name": user.domain}, "password_expires_at": expires}
-    return Facts(shown, scope, roles)
-
-
-def _project(db: Session, id: str) -> dict[str, Any] | None:
-    found = db.execute(select(Project.id, Project.name, Project.domain_id, Project.is_domain, Domain.name.label("domain"))
-                       .join(Domain, Domain.id == Project.domain_id).where(Project.id == id, Project.enabled, Domain.enabled)).first()
-    if found is None: return None
-    domain = {"id": found.domain_id, "name": found.domain}
-    return {"project": {"id": found.id, "name": found.name, "domain": domain}, "is_domain": found.is_domain}
-
-
-def _domain(db: Session, id: str) -> dict[str, Any] | None:
-    found = db.execute(select(Domain.id, Domain.name).where(Domain.id == id, Domain.enabled)).first()
-    return {"domain": {"id": found.id, "name": found.name}} if found else None
-
-
-SCOPES: dict[str, Callable[[Session, str], dict[str, Any] | None]] = {
-    "project": _project, "domain": _domain, "system": lambda db, id: {"system": {"all": True}}, "": lambda db, id: {}}
-"""What a token tells of its scope; None if that is gone or switched off."""
-
-
 def body_of(app: Application, payload: Payload, facts: Facts, *, catalogue: bool) -> dict[str, Any]:
     """A token's facts as the API shows them."""
     token: dict[str, Any] = {
         "methods": payload.methods, "user": facts.user, "audit_ids": payload.audit_ids,
-        "expires_at": clock.iso(payload.expires_at, fraction=True), "issued_at": clock.iso(payload.issued_at, fraction=True), **facts.scope}
+        "expires_at": clock.iso(payload.expires_at, fraction=True), "issued_at": clock.iso(payload.issued_at, fraction=True), **facts.scope,
+        **facts.more}
     if payload.scope:
         token["roles"] = [{"id": id, "name": name} for id, name in sorted(facts.roles.items(), key=lambda role: role[1])]
         if catalogue: token["catalog"] = catalogue_of(app, payload)
@@ -109,23 +65,26 @@ def identify(app: Application, token: str) -> Identity:
     payload = read(app, token)
     if payload is None: raise Unauthenticated()
     try: facts = facts_of(app, payload)
-    except errors.ScopeRefused: raise Unauthenticated() from None
+    except errors.GONE: raise Unauthenticated() from None
     project, domain = facts.scope.get("project") or {}, facts.scope.get("domain") or {}
     return Identity(
         user_id=facts.user["id"], user_name=facts.user["name"], user_domain_id=facts.user["domain"]["id"], project_id=project.get("id"),
         project_name=project.get("name"), project_domain_id=(project.get("domain") or {}).get("id"), domain_id=domain.get("id"),
-        system="system" in facts.scope, roles=tuple(facts.roles.values()), audit_id=payload.audit_ids[0], expires_at=payload.expires_at)
+        system="system" in facts.scope, roles=tuple(facts.roles.values()), audit_id=payload.audit_ids[0], expires_at=payload.expires_at,
+        delegation=facts.delegation)
 
 
-def _subject(call: Call) -> tuple[Payload, Facts]:
+def _subject(call: Call, rule: str) -> tuple[Payload, Facts]:
     assert call.application is not None and call.request is not None
     token = call.request.headers.get("x-subject-token", "")
     payload = read(call.application, token)
-    if payload is None: raise errors.TokenNotFound()
-    if token != call.token and payload.user_id != call.user_id and not {"admin", "service"} & set(call.identity.roles):
-        raise Forbidden(action="identity:validate_token")
-    try: return payload, facts_of(call.application, payload)
-    except (errors.LoginRefused, errors.ScopeRefused): raise errors.TokenNotFound() from None
+    if payload is None:
+        permit(call, rule)
+        raise errors.TokenNotFound()
+    try: facts = facts_of(call.application, payload)
+    except errors.GONE: raise errors.TokenNotFound() from None
+    if token != call.token: permit(call, rule, {"token": {"user_id": facts.user["id"]}})
+    return payload, facts
 
 
 def show(call: Call) -> Response:
@@ -134,7 +93,7 @@ def show(call: Call) -> Response:
     story = call.trace
     step, peer = (story.steps.get("validated"), story.steps.get("caller", "caller")) if story else (None, "")
     with trace.step(step, "identity", peer, call.request.transport) as carried:
-        payload, facts = _subject(call)
+        payload, facts = _subject(call, "validate_token")
         carried |= {"user": facts.user["name"], "roles": sorted(facts.roles.values())}
     if story and "validated" in story.steps: _link_login(call.application, payload, story)
     with_catalogue = "nocatalog" not in dict(call.request.query)
@@ -154,14 +113,14 @@ def _link_login(app: Application, payload: Payload, story: trace.Trace) -> None:
 
 def check(call: Call) -> Response:
     """HEAD /v3/auth/tokens"""
-    _subject(call)
+    _subject(call, "check_token")
     return Response(200)
 
 
 def revoke(call: Call) -> None:
     """DELETE /v3/auth/tokens: this token ends now, everywhere."""
     assert call.application is not None
-    payload, _ = _subject(call)
+    payload, _ = _subject(call, "revoke_token")
     with call.application.database.write() as db:
         db.execute(delete(Revocation).where(Revocation.expires_at < clock.now()))
         db.merge(Revocation(audit_id=payload.audit_ids[0], expires_at=payload.expires_at))

@@ -1,4 +1,4 @@
-"""A driver with real guests for the tests here: the tiny guest of the folder PILVI_TEST_GUEST, spoken to over its serial console."""
+"""A driver with real guests for the tests here, spoken to over their serial consoles."""
 from __future__ import annotations
 
 import os
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
+from tests.shell_guest import shell_guest
 
 from pilvi.compute.drivers.interface import Disk, Machine
 from pilvi.compute.drivers.qemu.driver import Qemu
@@ -41,22 +41,17 @@ def start(folder: Path) -> Qemu:
     return Qemu(folder / "m", uid_base=UID_BASE if os.geteuid() == 0 else None, accelerator="tcg")
 
 
-def guest_folder() -> Path:
-    if "PILVI_TEST_GUEST" not in os.environ: pytest.skip("PILVI_TEST_GUEST names no folder with a tiny guest")
-    return Path(os.environ["PILVI_TEST_GUEST"])
-
-
 def in_memory(**changed: Any) -> Machine:
     """A machine whose whole system is in its ramdisk: the fastest to boot."""
     facts = dict(server_id=str(uuid.uuid4()), name="a", vcpus=1, memory_mib=128, disks=[], nics=[],
-                 kernel_path=str(guest_folder() / "vmlinuz"), ramdisk_path=str(guest_folder() / "initrd-full"),
+                 kernel_path=str(shell_guest() / "vmlinuz"), ramdisk_path=str(shell_guest() / "memory"),
                  kernel_arguments="console=ttyS0 quiet no_timer_check mitigations=off")
     return Machine(**{**facts, **changed})
 
 
 def from_image(**changed: Any) -> Machine:
-    """A machine that boots the tiny image."""
-    root = Disk(id="root", device="vda", boot_index=0, size_gib=1, image_path=str(guest_folder() / "tiny.qcow2"))
+    """A machine that boots from its disk."""
+    root = Disk(id="root", device="vda", boot_index=0, size_gib=1, image_path=str(shell_guest() / "disk.qcow2"))
     return Machine(**{**dict(server_id=str(uuid.uuid4()), name="a", vcpus=1, memory_mib=128, disks=[root], nics=[]), **changed})
 
 
@@ -69,14 +64,10 @@ class Shell:
         self._link.settimeout(2)
         self._said = ""
         deadline = time.monotonic() + BOOT_SECONDS
-        answers, answered = {"login:": "root", "Password:": "tiny"}, 0
         while not re.search(r"~ # \S*$", self._said):
             assert time.monotonic() < deadline, self._said[-500:]
+            self.send("")
             self._hear()
-            newest = max(answers, key=self._said.rfind)
-            new = self._said.rfind(newest) >= answered
-            answered = len(self._said)
-            self.send(answers[newest] if new else "")
 
     def run(self, command: str, seconds: float = 60) -> str:
         """What the command said."""

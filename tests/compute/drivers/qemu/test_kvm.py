@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.compute.drivers.qemu.guests import guest_folder
+from tests.shell_guest import shell_guest
 
 from pilvi.compute.drivers.qemu import kvm
 from pilvi.compute.drivers.qemu.definition import host_boot_id
@@ -37,5 +37,5 @@ def test_the_answer_is_kept_for_this_boot_only(tmp_path: Path):
 @pytest.mark.real
 def test_a_kernel_that_boots_and_one_that_does_not(tmp_path: Path):
     uid = 700_000 if os.geteuid() == 0 else None
-    assert kvm.boots(guest_folder() / "vmlinuz", "tcg", uid, 60)
-    assert not kvm.boots(guest_folder() / "initrd", "tcg", uid, 2)
+    assert kvm.boots(shell_guest() / "vmlinuz", "tcg", uid, 60)
+    assert not kvm.boots(shell_guest() / "initrd", "tcg", uid, 2)

@@ -1,0 +1,114 @@
+"""What the database says of a token's user, scope and roles: the token itself only names them, so that a change takes effect at once."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from pilvi.core import clock
+from pilvi.core.context import Delegation
+from pilvi.core.http.app import Application
+from pilvi.identity import errors
+from pilvi.identity.resources import access_rule, trust
+from pilvi.identity.resources.application_credential import ApplicationCredential
+from pilvi.identity.resources.domain import Domain
+from pilvi.identity.resources.effective_role import effective_roles, role_ids
+from pilvi.identity.resources.project import Project
+from pilvi.identity.resources.role import expand
+from pilvi.identity.resources.user import User
+from pilvi.identity.token.formats import Payload
+
+
+class Facts(Struct, frozen=True):
+    """`more`: what a token shows of the delegation it stands on."""
+    user: dict[str, Any]
+    scope: dict[str, Any]
+    roles: dict[str, str]
+    delegation: Delegation | None = None
+    more: dict[str, Any] = {}
+
+
+def facts_of(app: Application, payload: Payload) -> Facts:
+    """Who and where. Raises LoginRefused, ScopeRefused when either is gone or switched off, or the user has no role there any more."""
+    with app.database.read() as db: return _facts(db, payload)
+
+
+def _facts(db: Session, payload: Payload) -> Facts:
+    scope = SCOPES[payload.scope](db, payload.scope_id)
+    if scope is None: raise errors.ScopeRefused(kind=payload.scope)
+    if payload.delegation: return DELEGATED[payload.delegation[0]](db, payload, scope)
+    user = _user(db, payload.user_id)
+    groups = payload.federated[2] if payload.federated else None
+    roles = expand(db, role_ids(db, payload.user_id, payload.scope, payload.scope_id, groups)) if payload.scope else {}
+    if payload.scope and not roles: raise errors.ScopeRefused(kind=payload.scope)
+    if payload.federated: user = user | {"OS-FEDERATION": {
+        "identity_provider": {"id": payload.federated[0]}, "protocol": {"id": payload.federated[1]},
+        "groups": [{"id": id} for id in payload.federated[2]]}}
+    return Facts(user, scope, roles)
+
+
+def _user(db: Session, id: str) -> dict[str, Any]:
+    """Raises LoginRefused for a user that is gone or switched off."""
+    columns = User.id, User.name, User.domain_id, User.password_expires_at, Domain.name.label("domain")
+    user = db.execute(select(*columns).join(Domain, Domain.id == User.domain_id).where(User.id == id, User.enabled, Domain.enabled)).first()
+    if user is None: raise errors.LoginRefused()
+    expires = None if user.password_expires_at is None else clock.iso(user.password_expires_at, fraction=True, zone="")
+    return {"id": user.id, "name": user.name, "domain": {"id": user.domain_id, "name": user.domain}, "password_expires_at": expires}
+
+
+def _by_application_credential(db: Session, payload: Payload, scope: dict[str, Any]) -> Facts:
+    """It stands on every role that it was made with: if one is gone from its user, it is refused."""
+    assert payload.delegation is not None
+    row = db.get(ApplicationCredential, payload.delegation[1])
+    if row is None or row.user_id != payload.user_id or (row.expires_at or clock.now() + 1) <= clock.now(): raise errors.LoginRefused()
+    held = effective_roles(db, row.user_id, "project", row.project_id)
+    if not row.role_ids or not set(row.role_ids) <= held.keys(): raise errors.ScopeRefused(kind="project")
+    rules = tuple(access_rule.shown(rule) for rule in access_rule.rules_of(db, row.id)) if row.bound else None
+    shown: dict[str, Any] = {"id": row.id, "name": row.name, "restricted": not row.unrestricted}
+    if rules is not None: shown["access_rules"] = list(rules)
+    delegation = Delegation("application_credential", row.id, not row.unrestricted, rules)
+    return Facts(_user(db, row.user_id), scope, expand(db, set(row.role_ids)), delegation, {"application_credential": shown})
+
+
+def _by_trust(db: Session, payload: Payload, scope: dict[str, Any]) -> Facts:
+    """The trust and all above it are good, everybody in them is there, and the first trustor still has the roles."""
+    assert payload.delegation is not None
+    given = trust.alive(db, payload.delegation[1], spent=True)  # the last use ends no token that was issued for it
+    above = trust.chain(db, given) if given else None
+    if given is None or above is None or given.trustee_user_id != payload.user_id: raise errors.LoginRefused()
+    people = {id: _user(db, id) for each in above for id in (each.trustor_user_id, each.trustee_user_id)}
+    roles: dict[str, str] = {}
+    if given.project_id:
+        held = effective_roles(db, above[-1].trustor_user_id, "project", given.project_id)
+        if not set(given.role_ids) <= held.keys(): raise errors.TrustRolesGone()
+        roles = expand(db, set(given.role_ids))
+    shown = {"id": given.id, "trustor_user": {"id": given.trustor_user_id}, "trustee_user": {"id": given.trustee_user_id},
+             "impersonation": given.impersonation}
+    delegation = Delegation("trust", given.id, trustor_id=given.trustor_user_id, trustee_id=given.trustee_user_id)
+    acting = people[given.trustor_user_id if given.impersonation else given.trustee_user_id]
+    return Facts(acting, scope, roles, delegation, {"OS-TRUST:trust": shown})
+
+
+DELEGATED: dict[str, Callable[[Session, Payload, dict[str, Any]], Facts]] = {
+    "application_credential": _by_application_credential, "trust": _by_trust}
+
+
+def _project(db: Session, id: str) -> dict[str, Any] | None:
+    found = db.execute(select(Project.id, Project.name, Project.domain_id, Project.is_domain, Domain.name.label("domain"))
+                       .join(Domain, Domain.id == Project.domain_id).where(Project.id == id, Project.enabled, Domain.enabled)).first()
+    if found is None: return None
+    domain = {"id": found.domain_id, "name": found.domain}
+    return {"project": {"id": found.id, "name": found.name, "domain": domain}, "is_domain": found.is_domain}
+
+
+def _domain(db: Session, id: str) -> dict[str, Any] | None:
+    found = db.execute(select(Domain.id, Domain.name).where(Domain.id == id, Domain.enabled)).first()
+    return {"domain": {"id": found.id, "name": found.name}} if found else None
+
+
+SCOPES: dict[str, Callable[[Session, str], dict[str, Any] | None]] = {
+    "project": _project, "domain": _domain, "system": lambda db, id: {"system": {"all": True}}, "": lambda db, id: {}}
+"""What a token tells of its scope; None if that is gone or switched off."""

@@ -1,0 +1,85 @@
+"""The ways to prove who one is: each takes its part of the body and gives back a `Proof`, or raises LoginRefused.
+
+Source: Identity API v3, "Authentication and token management". Every refusal reads the same, and a wrong user costs as much time as a wrong
+password, so that nobody learns which names exist.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from pilvi.core import clock
+from pilvi.core.errors import Forbidden, Invalid
+from pilvi.core.http.app import Application
+from pilvi.identity import errors
+from pilvi.identity.resources.application_credential import ApplicationCredential
+from pilvi.identity.resources.domain import Domain
+from pilvi.identity.resources.user import User
+from pilvi.identity.token import passwords
+from pilvi.identity.token.formats import Payload
+from pilvi.identity.token.validate import read
+
+
+class Proof(Struct):
+    """Who passed, and what with. `earlier`: the payload of the token that was shown."""
+    user: User
+    earlier: Payload | None = None
+    credential: ApplicationCredential | None = None
+
+
+Method = Callable[[Application, dict[str, Any]], Proof]
+
+
+def user_named(db: Session, asked: dict[str, Any]) -> User | None:
+    """The user that a body names by id, or by name and domain. Raises Invalid if it names none."""
+    if "id" in asked: return db.get(User, asked["id"])
+    if not asked.get("name"): raise Invalid("Expecting to find id or name in user. The server could not comply with the request.")
+    domain = asked.get("domain") or {}
+    domain_id = domain.get("id") or db.scalar(select(Domain.id).where(Domain.name == domain.get("name", "")))
+    return db.query(User).where(User.name == asked["name"], User.domain_id == domain_id).first()
+
+
+def enabled(db: Session, user: User | None) -> bool:
+    """Is there such a user, switched on, in a domain that is?"""
+    return bool(user and user.enabled and db.scalar(select(Domain.enabled).where(Domain.id == user.domain_id)))
+
+
+def _by_password(app: Application, given: dict[str, Any]) -> Proof:
+    asked = given["user"]
+    with app.database.read() as db:
+        user = user_named(db, asked)
+        good = enabled(db, user)
+    fits = passwords.fits(app, asked["password"], user.password if user else None)
+    if user is None or not fits or not good: raise errors.LoginRefused()
+    return Proof(user)
+
+
+def _by_token(app: Application, given: dict[str, Any]) -> Proof:
+    payload = read(app, given["id"])
+    if payload is None: raise errors.LoginRefused()
+    if payload.delegation: raise Forbidden(action=f"Using a token of kind {payload.delegation[0]} to create another token")
+    with app.database.read() as db: user = db.get(User, payload.user_id)
+    if user is None: raise errors.LoginRefused()
+    return Proof(user, payload)
+
+
+def _by_application_credential(app: Application, given: dict[str, Any]) -> Proof:
+    with app.database.read() as db:
+        if "id" in given: row = db.get(ApplicationCredential, given["id"])
+        else:
+            owner = user_named(db, given.get("user") or {})
+            row = db.query(ApplicationCredential).filter_by(user_id=owner.id, name=given.get("name", "")).first() if owner else None
+        user = db.get(User, row.user_id) if row else None
+        good = enabled(db, user)
+    fits = passwords.fits(app, given["secret"], row.secret if row else None)
+    if row is None or user is None or not fits or not good: raise errors.LoginRefused()
+    if row.expires_at is not None and row.expires_at <= clock.now(): raise errors.LoginRefused()
+    return Proof(user, credential=row)
+
+
+METHODS: dict[str, Method] = {
+    "password": _by_password, "token": _by_token, "application_credential": _by_application_credential}
