@@ -8,6 +8,7 @@ names it. The types are the upstream notification names (`compute.instance.creat
 from __future__ import annotations
 
 import fnmatch
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ CALLER: ContextVar[Call | None] = ContextVar("caller", default=None)
 BATCH_EVENTS, BATCH_BYTES = 200, 1 << 20
 DEADLINE_SECONDS = 60.0
 AGAIN_SECONDS = 2.0
+GATHER_SECONDS = 0.1
+"""How long an event may wait for others to travel with: a boot makes ten within that time."""
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -167,6 +170,7 @@ class Publisher:
 
     def _sender(self, listener: Listener) -> Callable[[], None]:
         def send() -> None:
+            time.sleep(GATHER_SECONDS)
             with self.database.alone(f"{self.outbox.service}.events.{listener.name}") as mine:
                 while mine and self.send_some(listener): pass
 

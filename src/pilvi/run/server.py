@@ -36,7 +36,7 @@ from pilvi.image.service import SERVICE as IMAGE
 from pilvi.network.drivers import BACKENDS
 from pilvi.network.service import SERVICE as NETWORK
 from pilvi.placement.service import SERVICE as PLACEMENT
-from pilvi.run import crash, novnc
+from pilvi.run import crash, listen, novnc
 from pilvi.run.bootstrap import bootstrap, passwords
 from pilvi.run.process import ready
 from pilvi.run.settings import Settings, load
@@ -176,13 +176,13 @@ def main(directory: Path) -> None:
     settings = load(directory)
     crash.arm(settings, "control")
     random.seed(settings.seed if settings.simulated else None)
+    doors = listen.sockets(settings)  # first: whoever finds its port taken has changed nothing
     control = Control(settings)
     control.start()
-    host, _, port = settings.listen.rpartition(":")
-    server = _Server(uvicorn.Config(control, host, int(port), log_config=None, access_log=False, lifespan="off", loop="uvloop",
-                                    http="httptools", ws="websockets-sansio", proxy_headers=False, timeout_graceful_shutdown=5,
-                                    server_header=False, h11_max_incomplete_event_size=65536))
-    server.run()
+    server = _Server(uvicorn.Config(control, log_config=None, access_log=False, lifespan="off", loop="uvloop", http="httptools",
+                                    ws="websockets-sansio", proxy_headers=False, timeout_graceful_shutdown=5, server_header=False,
+                                    h11_max_incomplete_event_size=65536))
+    server.run(doors)
     control.stop()
 
 

@@ -59,6 +59,17 @@ class Settings(Struct, kw_only=True, omit_defaults=True):
         return self.public_url or f"http://{self.listen}"
 
     @property
+    def reaches_guests(self) -> bool:
+        """Is this machine the way out for real guests, so that they can reach its APIs?"""
+        return self.agent and self.control and not self.simulated
+
+    @property
+    def guest_url(self) -> str:
+        """Where guests reach the APIs (in the catalogue stands `url`, which may be this machine's loopback)."""
+        port = self.listen.rpartition(":")[2]
+        return f"http://{self.external[1]}:{port}" if self.reaches_guests and not self.public_url else self.url
+
+    @property
     def tag(self) -> str:
         """Tells this cloud's names on the machine from another's."""
         return hashlib.sha256(str(self.directory.resolve()).encode()).hexdigest()[:8]

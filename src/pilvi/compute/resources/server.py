@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from pilvi.compute import errors
 from pilvi.compute.resources.attachment import BlockDevice
 from pilvi.compute.server.states import ACTIVE, DELETED, ERROR, POWER, states_of, status
-from pilvi.core import clock, listing
+from pilvi.core import clock, events, listing
 from pilvi.core.context import Call
 from pilvi.core.crypto import new_id
 from pilvi.core.db.types import Instant, Json
@@ -239,6 +239,7 @@ def update(call: Call, id: str) -> Any:
         for column, value in changes.items(): setattr(row, column, value)
         row.updated_at = clock.now()
         call.db.flush()
+        events.emit_about(call.db, Server, id, "compute.instance.update")
     call.db = None
     return Answer(200, show(call, id))
 
