@@ -21,7 +21,8 @@ def test_an_alarm_is_shown_as_it_was_made(world: World) -> None:
                       alarm_actions=["http://8.8.8.8/hook"] * 2, repeat_actions=True,
                       time_constraints=[{"name": "night", "start": "0 23 * * *", "duration": 3600}], event_rule=None)
     assert made["gnocchi_resources_threshold_rule"] == THRESHOLD | {"comparison_operator": "eq", "evaluation_periods": 1, "granularity": 60}
-    assert (made["state"], made["state_reason"], made["severity"], made["enabled"]) == ("insufficient data", "Not evaluated yet", "critical", True)
+    assert (made["state"], made["state_reason"], made["severity"], made["enabled"]) == (
+        "insufficient data", "Not evaluated yet", "critical", True)
     assert made["alarm_actions"] == ["http://8.8.8.8/hook"] and made["description"] == "gnocchi_resources_threshold alarm rule"
     assert made["time_constraints"] == [{"name": "night", "start": "0 23 * * *", "duration": 3600, "timezone": "",
                                          "description": "Time constraint at 0 23 * * * lasting for 3600 seconds"}]
@@ -36,22 +37,26 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"name": None}, "name"), ({"type": "threshold"}, "type"), ({"event_rule": None}, "event_rule must be set for event type alarm"),
     ({"composite_rule": {"or": []}}, "cannot be set at the same time"), ({"extra": 1}, "extra"), ({"severity": "bad"}, "severity"),
     ({"state": "bad"}, "state"), ({"alarm_actions": ["ftp://8.8.8.8/"]}, "Unsupported action"), ({"ok_actions": ["http://[::1"]}, "Unable"),
-    ({"alarm_actions": ["http://10.0.0.1/x"]}, "not a public address"), ({"alarm_actions": ["trust+http://169.254.169.254/"]}, "not a public"),
+    ({"alarm_actions": ["http://10.0.0.1/x"]}, "not a public address"),
+    ({"alarm_actions": ["trust+http://169.254.169.254/"]}, "not a public"),
     ({"alarm_actions": ["trust+http://id@8.8.8.8/"]}, "cannot contain a trust ID"), ({"alarm_actions": "http://8.8.8.8/"}, "alarm_actions"),
     ({"time_constraints": [{"name": "a", "start": "nonsense", "duration": 1}]}, "start"),
     ({"time_constraints": [{"name": "a", "start": "* * * * *", "duration": 1, "timezone": "Mars/X"}]}, "Timezone Mars/X is not valid"),
     ({"time_constraints": [{"name": "a", "start": "* * * * *", "duration": 1}] * 2}, "must be unique"),
     ({"event_rule": {"query": [{"field": "traits.x", "op": "gt", "value": "a", "type": "integer"}]}}, "Unable to convert"),
-    ({"event_rule": {"query": [{"field": "a b", "value": "a"}]}}, "field"), ({"event_rule": {"query": [{"field": "a", "op": "in", "value": 1}]}},
-                                                                             "op")]
+    ({"event_rule": {"query": [{"field": "a b", "value": "a"}]}}, "field"), 
+    ({"event_rule": {"query": [{"field": "a", "op": "in", "value": 1}]}}, "op")]
 BAD_THRESHOLDS: list[tuple[dict[str, Any], str]] = [
-    ({"threshold": None}, "threshold"), ({"aggregation_method": "magic"}, "aggregation_method should be in"), ({"evaluation_periods": 0}, "period"),
+    ({"threshold": None}, "threshold"), ({"aggregation_method": "magic"}, "aggregation_method should be in"),
+    ({"evaluation_periods": 0}, "period"),
     ({"evaluation_periods": 101}, "period"), ({"granularity": 0}, "granularity"), ({"comparison_operator": "like"}, "comparison"),
     ({"metrics": ["a"]}, "metrics"), ({"threshold": "5"}, "threshold")]
 COMPOSITES: list[tuple[Any, str]] = [
-    ({}, "Invalid input composite rule"), ({"not": []}, "combined"), ({"and": {}}, "Invalid input composite"), ({"and": []}, "Invalid input"),
+    ({}, "Invalid input composite rule"), ({"not": []}, "combined"), ({"and": {}}, "Invalid input composite"), 
+    ({"and": []}, "Invalid input"),
     ({"and": [{"threshold": 1, "metric": "x"}]}, "type must be set"), ({"or": [{"type": "event", "x": 1}]}, "Unsupported sub-rule type"),
-    ({"or": [{"type": "gnocchi_resources_threshold", **THRESHOLD, "threshold": None}]}, "threshold"), ({"and": ["x"]}, "Invalid input composite")]
+    ({"or": [{"type": "gnocchi_resources_threshold", **THRESHOLD, "threshold": None}]}, "threshold"),
+    ({"and": ["x"]}, "Invalid input composite")]
 
 
 @pytest.mark.parametrize(("change", "told"), BAD)
@@ -64,7 +69,8 @@ def test_what_does_not_fit_is_refused_with_a_reason(world: World, change: dict[s
 @pytest.mark.parametrize(("change", "told"), BAD_THRESHOLDS)
 def test_threshold_rules_are_checked(world: World, change: dict[str, Any], told: str) -> None:
     rule = {name: value for name, value in (THRESHOLD | change).items() if value is not None}
-    code, body = world.ask("POST", "/v2/alarms", {"name": "a", "type": "gnocchi_resources_threshold", "gnocchi_resources_threshold_rule": rule})
+    type = "gnocchi_resources_threshold"
+    code, body = world.ask("POST", "/v2/alarms", {"name": "a", "type": type, f"{type}_rule": rule})
     assert code == 400 and told in body["error_message"]["faultstring"], body
 
 
@@ -139,14 +145,16 @@ def test_lists_are_filtered_sorted_and_paged(world: World) -> None:
         assert code == 200, body
         return [alarm["name"] for alarm in body]
 
-    assert names("") == ["c", "b", "a"] and names("sort=name") == ["a", "b", "c"] and names("sort=severity:desc&sort=name:desc") == ["c", "a", "b"]
+    assert names("") == ["c", "b", "a"] and names("sort=name") == ["a", "b", "c"]
+    assert names("sort=severity:desc&sort=name:desc") == ["c", "a", "b"]
     assert names("q.field=severity&q.op=eq&q.value=low&sort=name") == ["a", "c"]
     assert names("q.field=severity&q.op=eq&q.value=low&q.field=enabled&q.op=eq&q.value=True") == ["a"]
     assert names("q.field=enabled&q.op=&q.value=false") == ["c"]
     assert names("sort=name&limit=2") == ["a", "b"] and names(f"sort=name&limit=2&marker={ids[1]}") == ["c"]
     assert sorted(names("q.field=all_projects&q.op=eq&q.value=true", "admin")) == ["a", "b", "c", "z"] and names("", "admin") == []
     assert world.ask("GET", "/v2/alarms?q.field=all_projects&q.op=eq&q.value=true")[0] == 403
-    for bad in ("q.field=rule&q.value=1", "q.field=name&q.op=gt&q.value=1", "q.field=name", "sort=rule", "sort=name:up", "limit=0", "limit=x",
+    for bad in ("q.field=rule&q.value=1", "q.field=name&q.op=gt&q.value=1", "q.field=name", "sort=rule", "sort=name:up", "limit=0",
+                "limit=x",
                 "marker=nobody", "q.field=enabled&q.value=perhaps"):
         assert world.ask("GET", f"/v2/alarms?{bad}")[0] == 400, bad
 
@@ -162,12 +170,16 @@ def test_complex_queries(world: World) -> None:
 
     assert names('{"=": {"severity": "low"}}') == ["web", "x%y"] and names('{"not": {"=": {"severity": "low"}}}') == ["db"]
     assert names('{"or": [{"=": {"name": "db"}}, {"=~": {"name": "^we"}}]}') == ["db", "web"]
-    assert names('{"=~": {"name": "%"}}') == ["x%y"] and names('{"=~": {"name": "^.b$"}}') == ["db"] and names('{"=~": {"name": "^w.*b$"}}') == ["web"]
-    assert names('{"in": {"name": ["db", "web"]}}', '[{"name": "DESC"}]') == ["web", "db"] and names('{"=": {"enabled": true}}', limit=1) == ["db"]
+    assert names('{"=~": {"name": "%"}}') == ["x%y"] and names('{"=~": {"name": "^.b$"}}') == ["db"]
+    assert names('{"=~": {"name": "^w.*b$"}}') == ["web"]
+    assert names('{"in": {"name": ["db", "web"]}}', '[{"name": "DESC"}]') == ["web", "db"]
+    assert names('{"=": {"enabled": true}}', limit=1) == ["db"]
     assert names('{">": {"timestamp": "2020-01-01T00:00:00"}}') == ["db", "web", "x%y"]
-    assert names('{"=": {"name": "web"}}', who="admin") == ["web", "web"] and names(f'{{"=": {{"project": "{PROJECT}"}}}}', who="admin") != []
+    assert names('{"=": {"name": "web"}}', who="admin") == ["web", "web"]
+    assert names(f'{{"=": {{"project": "{PROJECT}"}}}}', who="admin") != []
     assert world.ask("POST", "/v2/query/alarms", {"filter": f'{{"=": {{"project_id": "{OTHER_PROJECT}"}}}}'})[0] == 401
-    for bad in ("x", "[]", "{}", '{"=": {}}', '{"=": {"rule": 1}}', '{"~": {"name": 1}}', '{"and": [{"=": {"name": 1}}]}', '{"in": {"name": 1}}',
+    for bad in ("x", "[]", "{}", '{"=": {}}', '{"=": {"rule": 1}}', '{"~": {"name": 1}}', '{"and": [{"=": {"name": 1}}]}',
+                '{"in": {"name": 1}}',
                 '{"=~": {"name": "(a+)+$"}}', '{"=": {"name": null}}', '{"=": {"timestamp": "x"}}', '{"=": {"enabled": "perhaps"}}'):
         assert world.ask("POST", "/v2/query/alarms", {"filter": bad})[0] == 400, bad
     for body in ({"limit": 0}, {"orderby": "x"}, {"orderby": '[{"name": "up"}]'}, {"orderby": "{}"}, {"other": 1}, []):
@@ -178,7 +190,8 @@ def test_the_history_of_what_is_gone_can_be_searched(world: World) -> None:
     id = world.make(name="gone")["alarm_id"]
     assert world.ask("DELETE", f"/v2/alarms/{id}")[0] == 204
     assert world.ask("GET", f"/v2/alarms/{id}/history")[0] == 404 and world.ask("DELETE", f"/v2/alarms/{id}")[0] == 404
-    code, found = world.ask("POST", "/v2/query/alarms/history", {"filter": f'{{"=": {{"alarm_id": "{id}"}}}}', "orderby": '[{"timestamp": "asc"}]'})
+    asked = {"filter": f'{{"=": {{"alarm_id": "{id}"}}}}', "orderby": '[{"timestamp": "asc"}]'}
+    code, found = world.ask("POST", "/v2/query/alarms/history", asked)
     assert code == 200 and [entry["type"] for entry in found] == ["creation", "deletion"]
     assert found[0]["on_behalf_of"] == PROJECT and '"name":"gone"' in found[0]["detail"] and found[0]["user_id"] == "u1"
 
