@@ -78,7 +78,9 @@ def _glance_error(failure: Failure, status: int, request_id: str) -> Body:
 
 def _telemetry_error(failure: Failure, status: int, request_id: str) -> Body:
     """For the clients of the metric API (`description`, text or an object) and of the alarm API (`error_message`) at once."""
-    return {"code": status, "title": reason_phrase(status), "description": failure.facts.get("description", failure.message),
+    description = failure.facts.get("description", failure.message)
+    if "problem" in failure.facts: description = {"cause": "Invalid input", "reason": failure.facts["problem"], "detail": []}
+    return {"code": status, "title": reason_phrase(status), "description": description,
             "error_message": {"debuginfo": None, "faultcode": "Server" if status >= 500 else "Client", "faultstring": failure.message}}
 
 

@@ -38,6 +38,10 @@ class RuleExists(Conflict):
     """Archive policy rule {name} already exists"""
 
 
+class RuleFixed(Invalid):
+    """Archive policy rule {name} does not support change: archive policy rule {new} already exists."""
+
+
 class ResourceTypeUnknown(NotFound):
     """Resource type {name} does not exist"""
 
@@ -87,6 +91,14 @@ def invalid(reason: str, *path: Any) -> Malformed:
     at = "".join(f"[{step!r}]" for step in path)
     text = f"{reason} @ data{at}" if path else reason
     return Malformed(reason=text, description={"cause": "Invalid input", "reason": text, "detail": [str(step) for step in path]})
+
+
+def json_of(body: Any) -> Any:
+    """A request's body, which must be there. Raises Malformed."""
+    if body is None:
+        reason = "Expected object or value"
+        raise Malformed(reason=reason, description={"cause": "Unable to decode body", "reason": reason, "detail": []})
+    return body
 
 
 def argument(name: str, reason: str) -> Malformed:

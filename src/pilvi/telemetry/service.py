@@ -11,7 +11,19 @@ from pilvi.telemetry.alarm.event import on_events as alarm_on_events
 from pilvi.telemetry.alarm.notify import Notifier
 from pilvi.telemetry.alarm.watch import evaluate_due
 from pilvi.telemetry.config import Config
-from pilvi.telemetry.resources import alarm, alarm_quota, archive_policy
+from pilvi.telemetry.resources import (
+    access,
+    aggregates,
+    alarm,
+    alarm_quota,
+    archive_policy,
+    measure,
+    metric,
+    resource,
+    resource_list,
+    resource_type,
+    status,
+)
 from pilvi.telemetry.resources.alarm_tables import AlarmQuota, Notice
 from pilvi.telemetry.resources.tables import (
     ArchivePolicy,
@@ -41,7 +53,9 @@ def versions(request: Request) -> tuple[int, dict[str, Any]]:
 
 def start(application: Application) -> None:
     """Furnishes a new database with the archive policies and resource types that every cloud has."""
-    with application.database.write() as db: archive_policy.furnish(db)
+    with application.database.write() as db:
+        archive_policy.furnish(db)
+        resource_type.furnish(db)
     application.state["notifier"] = Notifier(application)
     application.state["notifier"].start()
 
@@ -58,6 +72,7 @@ SERVICE = Service(
             AlarmQuota, Notice],
     loops=[Loop("evaluate alarms", 5, evaluate_due)],
     subscriptions=[Subscription("*", alarm_on_events)],
-    rules={**archive_policy.RULES, **alarm.RULES, **alarm_quota.RULES},
-    routes=[*archive_policy.ROUTES, *alarm.ROUTES, *alarm_quota.ROUTES],
+    rules={**access.RULES, **archive_policy.RULES, **resource_type.RULES, **status.RULES, **alarm.RULES, **alarm_quota.RULES},
+    routes=[*status.ROUTES, *archive_policy.ROUTES, *resource_type.ROUTES, *metric.ROUTES, *resource_list.ROUTES, *resource.ROUTES,
+            *measure.ROUTES, *aggregates.ROUTES, *alarm.ROUTES, *alarm_quota.ROUTES],
 )

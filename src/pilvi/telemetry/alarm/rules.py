@@ -10,7 +10,7 @@ import msgspec
 
 from pilvi.core.errors import Invalid
 from pilvi.core.http.faults import Schema
-from pilvi.telemetry import archive
+from pilvi.telemetry import archive, search
 from pilvi.telemetry.alarm import schedule
 from pilvi.telemetry.alarm.evaluate import COMPARATORS, leaves
 
@@ -60,7 +60,7 @@ def _threshold(type: str, rule: Any) -> dict[str, Any]:
     method = rule["aggregation_method"]
     if method not in archive.METHODS:
         raise Invalid(f"aggregation_method should be in {sorted(archive.METHODS)} not {method[:80]}")
-    if "query" in rule: search_of(rule)
+    if "query" in rule: search.checked(search_of(rule))
     return {**_DEFAULTS, **rule}
 
 

@@ -158,7 +158,8 @@ def create_rule(call: Call) -> Response:
     assert call.db is not None
     body = call.body
     if call.db.get(ArchivePolicy, body["archive_policy_name"]) is None:
-        raise errors.ArchivePolicyNotThere(name=body["archive_policy_name"])
+        name = body["archive_policy_name"]
+        raise errors.ArchivePolicyNotThere(name=name, description={"cause": "Archive policy does not exist", "detail": name})
     if call.db.get(ArchivePolicyRule, body["name"]) is not None: raise errors.RuleExists(name=body["name"])
     row = ArchivePolicyRule(**body)
     call.db.add(row)
@@ -170,7 +171,7 @@ def rename_rule(call: Call, name: str) -> Any:
     """PATCH /v1/archive_policy_rule/{name}"""
     assert call.db is not None
     row, new = _rule(call, name), call.body["name"]
-    if new != name and call.db.get(ArchivePolicyRule, new) is not None: raise errors.RuleExists(name=new)
+    if new != name and call.db.get(ArchivePolicyRule, new) is not None: raise errors.RuleFixed(name=name, new=new)
     row.name = new
     return _rule_body(row)
 

@@ -85,7 +85,8 @@ class Metric(Base):
     newest_at: Mapped[float | None] = mapped_column(Instant())
     newest: Mapped[float | None] = mapped_column(Float(53))
     __table_args__ = (Index("telemetry_metrics_named", "resource_id", "name", unique=True),
-                      Index("telemetry_metrics_by_name", "name"))
+                      Index("telemetry_metrics_by_name", "name"), {"sqlite_autoincrement": True})
+    # a number is never given twice: a collector may still hold that of a metric that is gone
 
 
 class Bucket(Base):
