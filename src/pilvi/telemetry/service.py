@@ -11,18 +11,22 @@ from pilvi.telemetry.alarm.event import on_events as alarm_on_events
 from pilvi.telemetry.alarm.notify import Notifier
 from pilvi.telemetry.alarm.watch import evaluate_due
 from pilvi.telemetry.config import Config
+from pilvi.telemetry.rating import worker as rating
 from pilvi.telemetry.resources import (
     access,
     aggregates,
     alarm,
     alarm_quota,
     archive_policy,
+    invoice,
     measure,
     metric,
+    price,
     resource,
     resource_list,
     resource_type,
     status,
+    usage,
 )
 from pilvi.telemetry.resources.alarm_tables import AlarmQuota, Notice
 from pilvi.telemetry.resources.tables import (
@@ -56,6 +60,7 @@ def start(application: Application) -> None:
     with application.database.write() as db:
         archive_policy.furnish(db)
         resource_type.furnish(db)
+    price.furnish(application.database, application.config)
     application.state["notifier"] = Notifier(application)
     application.state["notifier"].start()
 
@@ -67,12 +72,13 @@ def stop(application: Application) -> None:
 
 SERVICE = Service(
     name="telemetry", types=("metric", "alarming", "rating"), path="", dialect=TELEMETRY, versions=versions, config=Config, start=start,
-    stop=stop, resources=[alarm.RESOURCE, alarm.CHANGE],
+    stop=stop, resources=[alarm.RESOURCE, alarm.CHANGE, price.RESOURCE],
     tables=[ArchivePolicy, ArchivePolicyRule, ResourceType, MetricResource, MetricRevision, Metric, Bucket, Kept, EventCount,
-            AlarmQuota, Notice],
-    loops=[Loop("evaluate alarms", 5, evaluate_due)],
-    subscriptions=[Subscription("*", alarm_on_events)],
-    rules={**access.RULES, **archive_policy.RULES, **resource_type.RULES, **status.RULES, **alarm.RULES, **alarm_quota.RULES},
+            AlarmQuota, Notice, usage.UsageFact, rating.Census],
+    loops=[Loop("evaluate alarms", 5, evaluate_due), Loop("rating census", 60, rating.count)],
+    subscriptions=[Subscription("*", alarm_on_events), *(Subscription(pattern, rating.on_events) for pattern in rating.EVENTS)],
+    rules={**access.RULES, **archive_policy.RULES, **resource_type.RULES, **status.RULES, **alarm.RULES, **alarm_quota.RULES, **usage.RULES,
+           **invoice.RULES},
     routes=[*status.ROUTES, *archive_policy.ROUTES, *resource_type.ROUTES, *metric.ROUTES, *resource_list.ROUTES, *resource.ROUTES,
-            *measure.ROUTES, *aggregates.ROUTES, *alarm.ROUTES, *alarm_quota.ROUTES],
+            *measure.ROUTES, *aggregates.ROUTES, *alarm.ROUTES, *alarm_quota.ROUTES, *usage.ROUTES, *invoice.ROUTES],
 )

@@ -5,6 +5,7 @@ An agent's call carries a token of role `service` and a grant: of the kinds "vol
 """
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from pilvi.core.context import Call
@@ -12,6 +13,7 @@ from pilvi.core.errors import NotFound
 from pilvi.core.http.client import Reply, send
 
 VERSION = {"openstack-api-version": "volume 3.71"}
+PAGE = 500
 
 
 def _send(call: Call, method: str, path: str, *, query: dict[str, Any] | None = None, body: Any = None,
@@ -22,6 +24,31 @@ def _send(call: Call, method: str, path: str, *, query: dict[str, Any] | None = 
 def show(call: Call, volume_id: str) -> dict[str, Any]:
     """A volume. Raises NotFound."""
     found: dict[str, Any] = _send(call, "GET", f"/v3/volumes/{volume_id}").json()["volume"]
+    return found
+
+
+def _pages(call: Call, plural: str, path: str, query: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    marker: dict[str, Any] = {}
+    while True:
+        found = _send(call, "GET", path, query={"limit": PAGE, **query, **marker}).json()[plural]
+        yield from found
+        if len(found) < PAGE: return
+        marker = {"marker": found[-1]["id"]}
+
+
+def list_volumes(call: Call, **query: Any) -> Iterator[dict[str, Any]]:
+    """The volumes of all projects, in detail, page by page."""
+    return _pages(call, "volumes", "/v3/volumes/detail", {"all_tenants": "1", **query})
+
+
+def list_snapshots(call: Call, **query: Any) -> Iterator[dict[str, Any]]:
+    """The snapshots of all projects, in detail, page by page."""
+    return _pages(call, "snapshots", "/v3/snapshots/detail", {"all_tenants": "1", **query})
+
+
+def list_types(call: Call) -> list[dict[str, Any]]:
+    """The volume types."""
+    found: list[dict[str, Any]] = _send(call, "GET", "/v3/types", query={"is_public": "None"}).json()["volume_types"]
     return found
 
 

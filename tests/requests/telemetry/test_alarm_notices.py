@@ -46,7 +46,7 @@ def left(world: World) -> list[Notice]:
 
 def due_now(world: World, attempts: int = 0) -> None:
     """Time passes, after so many attempts are over."""
-    until(lambda: left(world)[0].attempts >= attempts and not world.app.state["notifier"].underway)
+    until(lambda: all(notice.attempts >= attempts for notice in left(world)) and not world.app.state["notifier"].underway)
     with world.database.write() as db: db.execute(update(Notice).values(next_at=0.0))
     world.app.state["notifier"].poke()
 

@@ -64,6 +64,13 @@ def intervals_of_many(facts: Iterable[Fact], begin: float, end: float) -> list[I
     return [interval for key in sorted(apart) for interval in intervals(apart[key], begin, end)]
 
 
+def newest(facts: Iterable[Fact]) -> list[Fact]:
+    """What is known last of each of many things."""
+    apart: dict[tuple[str, str], list[Fact]] = {}
+    for fact in facts: apart.setdefault((fact.kind, fact.resource_id), []).append(fact)
+    return [_effective(some)[-1] for some in apart.values()]
+
+
 def _effective(facts: Iterable[Fact]) -> list[Fact]:
     """The facts that count, in order of time; at the same instant what an event says, or what was said later, comes last."""
     told = sorted({(fact.origin, fact.number): fact for fact in facts}.values(),
