@@ -108,7 +108,7 @@ def oldest(policy: Policy, newest_at: float) -> float:
 
 
 def kept_since(policy: Policy, newest_at: float) -> float:
-    """Samples before this instant are needed no more."""
+    """Samples before this instant are needed no more, but for the last of them: the next one's change is counted from it."""
     return oldest(policy, newest_at) - policy.block
 
 

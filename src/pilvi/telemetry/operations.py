@@ -103,12 +103,14 @@ MOST_NODES = 500
 
 
 def parsed(text: str) -> Any:
-    """An expression in brackets as nested lists. Raises Malformed."""
+    """An expression in brackets as nested lists; brackets too many at its end do no harm. Raises Malformed."""
     stack: list[list[Any]] = [[]]
     for word in re.findall(r"[()]|[^\s()]+", text):
         if word == "(": stack.append([])
         elif word == ")":
-            if len(stack) < 2: raise _unreadable(text)
+            if len(stack) < 2:
+                if stack[0]: break
+                raise _unreadable(text)
             done = stack.pop()
             stack[-1].append(done)
         else: stack[-1].append(word)
@@ -148,7 +150,7 @@ def _node(node: Any, left: list[int], *, top: bool = False) -> Node:
     if word == "metric": return _metric(node)
     if word == "aggregate" and len(node) == 3 and node[1] in METHODS: return [word, node[1], _node(node[2], left)]
     if word == "resample" and len(node) == 4 and node[1] in RESAMPLE:
-        return [word, node[1], resampling(node[2], "operations"), _node(node[3], left)]
+        return [word, node[1], _step(node[2]), _node(node[3], left)]
     if word == "rolling" and len(node) == 4 and node[1] in METHODS: return [word, node[1], _window(node[2]), _node(node[3], left)]
     if (word in UNARY or word in CHANGES) and len(node) == 2: return [word, _node(node[1], left)]
     if (word in BINARY and len(node) == 3) or (word == "clip" and len(node) in (3, 4)):
@@ -169,6 +171,11 @@ def _window(value: Any) -> int:
     except (TypeError, ValueError): raise _wrong("the window must be a whole number") from None
     if window < 1: raise _wrong("the window must be at least 1")
     return window
+
+
+def _step(value: Any) -> float | str:
+    try: return resampling(value, "")
+    except errors.Malformed as failure: raise _wrong(failure.message) from None
 
 
 def resampling(value: Any, argument: str) -> float | str:

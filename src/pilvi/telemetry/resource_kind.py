@@ -19,8 +19,9 @@ KINDS: dict[str, dict[str, Any]] = {"string": {"min_length": 0, "max_length": 25
 Attribute = dict[str, Any]
 
 
-def attribute(name: str, given: Any, *, updating: bool = False) -> tuple[Attribute, Any]:
-    """A definition of an attribute, completed, and (when a type is changed) what existing resources get. Raises Malformed."""
+def attribute(name: str, given: Any, *, updating: str = "") -> tuple[Attribute, Any]:
+    """A definition of an attribute, completed, and what existing resources get when it is added. `updating`: add or change, to a type that
+    exists. Raises Malformed."""
     if not isinstance(given, dict): raise errors.invalid("expected a dictionary", "attributes", name)
     kind = given.get("type")
     if kind not in KINDS: raise errors.invalid("not a valid value for dictionary value", "attributes", name, "type")
@@ -36,7 +37,7 @@ def attribute(name: str, given: Any, *, updating: bool = False) -> tuple[Attribu
         raise errors.invalid("extra keys not allowed", "attributes", name, "options")
     fill = options.get("fill")
     if not updating: return made, None
-    if fill is None and made["required"]: raise _option(name, "must not be empty if required=True")
+    if fill is None and made["required"] and updating == "add": raise _option(name, "must not be empty if required=True")
     try: return made, None if fill is None else taken(made, fill)
     except ValueError as failure: raise _option(name, str(failure)) from None
 

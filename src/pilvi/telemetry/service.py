@@ -10,6 +10,7 @@ from pilvi.core.service import Loop, Service
 from pilvi.telemetry.alarm.event import on_events as alarm_on_events
 from pilvi.telemetry.alarm.notify import Notifier
 from pilvi.telemetry.alarm.watch import evaluate_due
+from pilvi.telemetry.collect import servers
 from pilvi.telemetry.config import Config
 from pilvi.telemetry.rating import worker as rating
 from pilvi.telemetry.resources import (
@@ -75,10 +76,12 @@ SERVICE = Service(
     stop=stop, resources=[alarm.RESOURCE, alarm.CHANGE, price.RESOURCE],
     tables=[ArchivePolicy, ArchivePolicyRule, ResourceType, MetricResource, MetricRevision, Metric, Bucket, Kept, EventCount,
             AlarmQuota, Notice, usage.UsageFact, rating.Census],
+    handlers={"telemetry.collector": {"servers": servers.on_servers}},
     loops=[Loop("evaluate alarms", 5, evaluate_due), Loop("rating census", 60, rating.count)],
     subscriptions=[Subscription("*", alarm_on_events), *(Subscription(pattern, rating.on_events) for pattern in rating.EVENTS)],
-    rules={**access.RULES, **archive_policy.RULES, **resource_type.RULES, **status.RULES, **alarm.RULES, **alarm_quota.RULES, **usage.RULES,
-           **invoice.RULES},
+    rules={**access.RULES, **archive_policy.RULES, **resource_type.RULES, **status.RULES,
+           **alarm.RULES, **alarm_quota.RULES, **usage.RULES, **invoice.RULES},
     routes=[*status.ROUTES, *archive_policy.ROUTES, *resource_type.ROUTES, *metric.ROUTES, *resource_list.ROUTES, *resource.ROUTES,
-            *measure.ROUTES, *aggregates.ROUTES, *alarm.ROUTES, *alarm_quota.ROUTES, *usage.ROUTES, *invoice.ROUTES],
+            *measure.ROUTES, *aggregates.ROUTES,
+            *alarm.ROUTES, *alarm_quota.ROUTES, *usage.ROUTES, *invoice.ROUTES],
 )

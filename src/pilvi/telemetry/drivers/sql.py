@@ -7,9 +7,10 @@ its span, so that a level holds at most 17/16 of its points.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import bindparam, case, delete, select, update
+from sqlalchemy import bindparam, case, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlalchemy.orm import Session
@@ -26,7 +27,9 @@ TABLE: Any = Bucket.__table__
 SAMPLES: Any = Kept.__table__
 _PRUNE = delete(TABLE).where(TABLE.c.metric == bindparam("m"), TABLE.c.rate == bindparam("r"), TABLE.c.granularity == bindparam("g"),
                              TABLE.c.at < bindparam("until"))
-_FORGET = delete(SAMPLES).where(SAMPLES.c.metric == bindparam("m"), SAMPLES.c.at < bindparam("until"))
+_OLDER: Any = SAMPLES.alias()
+_FORGET = delete(SAMPLES).where(SAMPLES.c.metric == bindparam("m"), SAMPLES.c.at < select(func.max(_OLDER.c.at)).where(
+    _OLDER.c.metric == bindparam("m"), _OLDER.c.at < bindparam("until")).scalar_subquery())
 KEY = ("metric", "rate", "granularity", "at")
 VALUES = ("n", "total", "least", "most", "first_at", "first", "last_at", "last", "squares", "more")
 NEEDS = {"min": ("least",), "max": ("most",), "first": ("first_at", "first"), "last": ("last_at", "last"), "std": ("squares",)}
@@ -38,8 +41,8 @@ def policies(db: Session) -> dict[str, Policy]:
     return {row.name: policy(row.definition, row.aggregation_methods, row.back_window) for row in db.scalars(select(ArchivePolicy))}
 
 
-def write(db: Session, batch: Mapping[int, Sequence[Sample]]) -> int:
-    """Takes new samples, {metric's number: samples}; those of unknown metrics are left out. Returns how many were taken."""
+def write(db: Session, batch: Mapping[int, Sequence[Sample]]) -> tuple[int, set[int]]:
+    """Takes new samples, {metric's number: samples}. Returns how many were taken, and the metrics that do not exist."""
     known = policies(db)
     merges: list[Row] = []
     replaces: list[Row] = []
@@ -47,10 +50,11 @@ def write(db: Session, batch: Mapping[int, Sequence[Sample]]) -> int:
     newest: list[Row] = []
     prunes: list[Row] = []
     forgets: list[Row] = []
-    taken = 0
+    taken, gone = 0, {number for number, samples in batch.items() if samples}
     for number, name, before in _latest(db, [number for number, samples in batch.items() if samples]):
+        gone.discard(number)
         chosen = known[name]
-        samples = sorted(batch[number])
+        samples = sorted(batch[number], key=itemgetter(0))
         kept = _kept(db, number) if aggregate.late(chosen, before, samples) else None
         plan = aggregate.plan(chosen, before, samples, kept)
         taken += len(plan.keep)
@@ -69,7 +73,7 @@ def write(db: Session, batch: Mapping[int, Sequence[Sample]]) -> int:
     if newest: db.execute(update(Metric), newest)
     if prunes: db.connection().execute(_PRUNE, prunes)
     if forgets: db.connection().execute(_FORGET, forgets)
-    return taken
+    return taken, gone
 
 
 def _latest(db: Session, numbers: list[int]) -> Iterable[tuple[int, str, Sample | None]]:

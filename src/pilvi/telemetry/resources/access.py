@@ -31,6 +31,7 @@ OWNER = "project_id:%(project_id)s"
 RULES = {
     "create resource": Rule("role:admin or role:service or role:member"),
     "create metric": Rule("role:admin or role:service or role:member"),
+    "post measures batch": Rule("role:admin or role:service or role:member"),
     "list resource": Rule("@"), "search resource": Rule("@"), "list metric": Rule("@"),
     "delete resources": Rule("role:admin or role:member"),
     "get resource": Rule(f"role:admin or role:service or project_id:%(created_by_project_id)s or {OWNER}"),

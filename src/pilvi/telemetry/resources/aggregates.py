@@ -76,7 +76,8 @@ def _referred(call: Call, references: list[Reference]) -> list[dict[str, Any]]:
 def compute(call: Call) -> Any:
     """POST /v1/aggregates: {operations} over metrics' ids, or {operations, resource_type, search} over resources' metrics by name"""
     assert call.db is not None
-    body = call.body
+    window, details = _window(call, older=False), access.flag(call, "details")
+    body = errors.json_of(call.body)
     if not isinstance(body, dict): raise errors.invalid("expected a dictionary")
     if unknown := set(body) - {"operations", "resource_type", "search"}: raise errors.invalid("extra keys not allowed", sorted(unknown)[0])
     if "operations" not in body: raise errors.invalid("required key not provided", "operations")
@@ -87,7 +88,6 @@ def compute(call: Call) -> Any:
     if not wanted:
         raise errors.Malformed(reason="At least one 'metric' is required", description={
             "cause": "Operations is invalid", "reason": "At least one 'metric' is required", "detail": body["operations"]})
-    window, details = _window(call, older=False), access.flag(call, "details")
     if "resource_type" not in body: return _over_metrics(call, operation, wanted, window, details)
     return _over_resources(call, operation, wanted, window, details)
 

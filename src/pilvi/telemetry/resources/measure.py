@@ -204,7 +204,7 @@ ROUTES = [
     Route("/v1/metric/{metric_id}/measures", "POST", add, None, transaction="write"),
     Route("/v1/resource/{kind}/{id}/metric/{name}/measures", "GET", show_named, None, transaction="read"),
     Route("/v1/resource/{kind}/{id}/metric/{name}/measures", "POST", add_named, None, transaction="write"),
-    Route("/v1/batch/metrics/measures", "POST", add_batch, None, transaction="write"),
-    Route("/v1/batch/resources/metrics/measures", "POST", add_batch_named, None, transaction="write"),
+    Route("/v1/batch/metrics/measures", "POST", add_batch, "post measures batch", transaction="write"),
+    Route("/v1/batch/resources/metrics/measures", "POST", add_batch_named, "post measures batch", transaction="write"),
     Route("/v1/search/metric", "POST", search_values, None, transaction="read"),
 ]

@@ -85,7 +85,7 @@ def update_type(call: Call, name: str) -> Any:
             del attributes[key]
             continue
         if not isinstance(step.get("value"), dict): raise errors.invalid("expected a dictionary", index, "value")
-        made, fill = resource_kind.attribute(key, step["value"], updating=key not in attributes)
+        made, fill = resource_kind.attribute(key, step["value"], updating="change" if key in attributes else "add")
         if key in attributes and attributes[key]["type"] != made["type"]:
             raise errors.Malformed(reason=f"Type update is not available yet. Changing {attributes[key]['type']} to {made['type']} for "
                                           f"attribute {key} of resource {name}")
