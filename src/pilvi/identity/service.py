@@ -10,6 +10,7 @@ from pilvi.core.http.app import Application, Request, Response
 from pilvi.core.http.routes import ANYONE, Route
 from pilvi.core.service import Loop, Service
 from pilvi.identity.config import Config
+from pilvi.identity.federation import login
 from pilvi.identity.resources import (
     access,
     access_rule,
@@ -18,21 +19,27 @@ from pilvi.identity.resources import (
     catalogue,
     domain,
     group,
+    identity_provider,
     implied_role,
+    mapping,
     membership,
     policies,
     project,
     project_tag,
     project_tree,
+    protocol,
     role,
     role_assignment,
+    service_provider,
     trust,
     user,
 )
 from pilvi.identity.resources.access_rule import AccessRule, RuleUse
 from pilvi.identity.resources.application_credential import ApplicationCredential
 from pilvi.identity.resources.assignment import Assignment
+from pilvi.identity.resources.identity_provider import FederatedUser
 from pilvi.identity.resources.membership import Membership
+from pilvi.identity.resources.protocol import Protocol
 from pilvi.identity.resources.role import ImpliedRole
 from pilvi.identity.resources.trust import Trust
 from pilvi.identity.token import issue, validate
@@ -71,8 +78,10 @@ TOKENS = "/v3/auth/tokens"
 SERVICE = Service(
     name="identity", types=("identity",), path="", dialect=KEYSTONE, versions=versions, config=Config, start=start,
     resources=[domain.RESOURCE, project.RESOURCE, user.RESOURCE, group.RESOURCE, role.RESOURCE,
-               catalogue.REGION, catalogue.SERVICE, catalogue.ENDPOINT],
-    tables=[Assignment, Membership, ImpliedRole, TokenKey, Revocation, ApplicationCredential, AccessRule, RuleUse, Trust],
+               catalogue.REGION, catalogue.SERVICE, catalogue.ENDPOINT,
+               identity_provider.RESOURCE, mapping.RESOURCE, service_provider.RESOURCE],
+    tables=[Assignment, Membership, ImpliedRole, TokenKey, Revocation, ApplicationCredential, AccessRule, RuleUse, Trust, Protocol,
+            FederatedUser],
     rules=policies.RULES,
     routes=[
         Route("/v3", "GET", show_version, ANYONE),
@@ -83,7 +92,7 @@ SERVICE = Service(
         Route("/v3/auth/catalog", "GET", validate.show_catalogue, "identity:get_auth_catalog"),
         *access.ROUTES, *access_rule.ROUTES, *application_credential.ROUTES, *assignment.ROUTES, *trust.ROUTES, *user.ROUTES,
         *implied_role.ROUTES, *membership.ROUTES, *project_tag.ROUTES, *project_tree.ROUTES,
-        *role_assignment.ROUTES,
+        *role_assignment.ROUTES, *identity_provider.ROUTES, *protocol.ROUTES, *login.ROUTES, *mapping.ROUTES, *service_provider.ROUTES,
     ],
     loops=[Loop("rotate token keys", 300, lambda application: application.state["keyring"].prepare())],
 )

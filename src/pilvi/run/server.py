@@ -94,6 +94,7 @@ class Control:
             "master_key": secret_file(self.keys / "master", lambda: Fernet.generate_key().decode()),
             "service_call": lambda: _service_call(tokens), "service_password": passwords(settings)["pilvi-control"],
             "network_backend": backend, "image_directory": settings.control_directory / "images",
+            "federation_directory": settings.directory / "federation",
             "novnc": novnc.folder(settings.directory),
             "console_socket": settings.run_directory / "console.sock", "settings": settings}
         self.bus.start()
