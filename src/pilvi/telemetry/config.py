@@ -23,8 +23,8 @@ PRICES = [
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """See each field."""
-    census_seconds: float = 300.0
-    """How often images, volumes, snapshots, floating IPs and hosts are counted."""
+    event_days: float = 30.0
+    """How long events are kept, in days."""
     page_limit: int = 1000
     """The most resources or metrics on one page."""
     alarm_seconds: float = 60.0

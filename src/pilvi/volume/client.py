@@ -13,7 +13,6 @@ from pilvi.core.errors import NotFound
 from pilvi.core.http.client import Reply, send
 
 VERSION = {"openstack-api-version": "volume 3.71"}
-PAGE = 500
 
 
 def _send(call: Call, method: str, path: str, *, query: dict[str, Any] | None = None, body: Any = None,
@@ -27,28 +26,34 @@ def show(call: Call, volume_id: str) -> dict[str, Any]:
     return found
 
 
-def _pages(call: Call, plural: str, path: str, query: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    marker: dict[str, Any] = {}
+def list_volumes(call: Call) -> Iterator[dict[str, Any]]:
+    """The volumes of all projects, page by page."""
+    return _pages(call, "volumes")
+
+
+def list_snapshots(call: Call) -> Iterator[dict[str, Any]]:
+    """The snapshots of all projects, page by page."""
+    return _pages(call, "snapshots")
+
+
+def _pages(call: Call, plural: str) -> Iterator[dict[str, Any]]:
+    query: dict[str, Any] = {"all_tenants": "1", "limit": 500}
     while True:
-        found = _send(call, "GET", path, query={"limit": PAGE, **query, **marker}).json()[plural]
-        yield from found
-        if len(found) < PAGE: return
-        marker = {"marker": found[-1]["id"]}
-
-
-def list_volumes(call: Call, **query: Any) -> Iterator[dict[str, Any]]:
-    """The volumes of all projects, in detail, page by page."""
-    return _pages(call, "volumes", "/v3/volumes/detail", {"all_tenants": "1", **query})
-
-
-def list_snapshots(call: Call, **query: Any) -> Iterator[dict[str, Any]]:
-    """The snapshots of all projects, in detail, page by page."""
-    return _pages(call, "snapshots", "/v3/snapshots/detail", {"all_tenants": "1", **query})
+        page = _send(call, "GET", f"/v3/{plural}/detail", query=query).json()
+        yield from page[plural]
+        if f"{plural}_links" not in page: return
+        query["marker"] = page[plural][-1]["id"]
 
 
 def list_types(call: Call) -> list[dict[str, Any]]:
     """The volume types."""
     found: list[dict[str, Any]] = _send(call, "GET", "/v3/types", query={"is_public": "None"}).json()["volume_types"]
+    return found
+
+
+def list_pools(call: Call) -> list[dict[str, Any]]:
+    """The pools: {name, capabilities: {total_capacity_gb, free_capacity_gb, …}}."""
+    found: list[dict[str, Any]] = _send(call, "GET", "/v3/scheduler-stats/get_pools", query={"detail": "true"}).json()["pools"]
     return found
 
 

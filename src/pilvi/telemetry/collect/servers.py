@@ -28,8 +28,7 @@ NIC_COUNTS = (("bytes", "bytes", "B"), ("packets", "packets", "packet"), ("packe
 
 def on_servers(application: Application, args: dict[str, Any], message: Message) -> None:
     """{at, servers: [{id, project_id, …, power, counted}]}: from compute's conductor."""
-    things = [thing for server in args["servers"] for thing in things_of(server)]
-    series.take(application, args["at"], things)
+    series.take(application, [(args["at"], thing) for server in args["servers"] for thing in things_of(server)])
 
 
 def things_of(server: dict[str, Any]) -> Iterator[Thing]:
