@@ -50,7 +50,7 @@ BAD_THRESHOLDS: list[tuple[dict[str, Any], str]] = [
     ({"threshold": None}, "threshold"), ({"aggregation_method": "magic"}, "aggregation_method should be in"),
     ({"evaluation_periods": 0}, "period"),
     ({"evaluation_periods": 101}, "period"), ({"granularity": 0}, "granularity"), ({"comparison_operator": "like"}, "comparison"),
-    ({"metrics": ["a"]}, "metrics"), ({"threshold": "5"}, "threshold")]
+    ({"metrics": ["a"]}, "metrics"), ({"threshold": "x"}, "threshold"), ({"granularity": "1.5"}, "granularity")]
 COMPOSITES: list[tuple[Any, str]] = [
     ({}, "Invalid input composite rule"), ({"not": []}, "combined"), ({"and": {}}, "Invalid input composite"), 
     ({"and": []}, "Invalid input"),
@@ -78,6 +78,14 @@ def test_threshold_rules_are_checked(world: World, change: dict[str, Any], told:
 def test_composite_rules_are_checked(world: World, rule: Any, told: str) -> None:
     code, body = world.ask("POST", "/v2/alarms", {"name": "a", "type": "composite", "composite_rule": rule})
     assert code == 400 and told in body["error_message"]["faultstring"], body
+
+
+def test_numbers_may_be_written_as_text(world: World) -> None:
+    """As the openstack client writes them."""
+    made = world.make(type="gnocchi_resources_threshold", event_rule=None, gnocchi_resources_threshold_rule=THRESHOLD | {
+        "granularity": "60", "evaluation_periods": "2", "threshold": "5.5"})
+    rule = made["gnocchi_resources_threshold_rule"]
+    assert (rule["granularity"], rule["evaluation_periods"], rule["threshold"]) == (60, 2, 5.5)
 
 
 def test_nothing_that_is_no_alarm_breaks_anything(world: World) -> None:

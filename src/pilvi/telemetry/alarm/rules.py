@@ -56,12 +56,20 @@ def checked(type: str, rule: Any) -> dict[str, Any]:
 
 
 def _threshold(type: str, rule: Any) -> dict[str, Any]:
+    rule = {name: _number(name, value) for name, value in rule.items()} if isinstance(rule, dict) else rule
     _SCHEMAS[type].check(rule)
     method = rule["aggregation_method"]
     if method not in archive.METHODS:
         raise Invalid(f"aggregation_method should be in {sorted(archive.METHODS)} not {method[:80]}")
     if "query" in rule: search.checked(search_of(rule))
     return {**_DEFAULTS, **rule}
+
+
+def _number(name: str, value: Any) -> Any:
+    """A number that a client wrote as text, as upstream takes it."""
+    if not isinstance(value, str) or name not in ("threshold", "granularity", "evaluation_periods"): return value
+    try: return float(value) if name == "threshold" else int(value)
+    except ValueError: return value
 
 
 def search_of(rule: dict[str, Any]) -> dict[str, Any]:

@@ -38,10 +38,14 @@ class Line:
 
 
 def lines_of(intervals: Iterable[Interval], prices: Sequence[Price]) -> list[Line]:
-    """The lines of a bill; pieces at the same price and with the same quantity and attributes are one line."""
+    """The lines of a bill; pieces at the same price and with the same quantity and attributes are one line. A unit without a price is
+    told of only if the thing has none with one."""
     apart: dict[tuple[Any, ...], list[Any]] = {}
     for interval in intervals:
-        for charge in charges(interval, prices):
+        found = charges(interval, prices)
+        priced = any(charge.price for charge in found)
+        for charge in found:
+            if priced and charge.price is None: continue
             key = (interval.kind, interval.resource_id, tuple(sorted(interval.attributes.items())), charge.unit, charge.quantity,
                    charge.price.id if charge.price else "")
             apart.setdefault(key, []).append(charge)
