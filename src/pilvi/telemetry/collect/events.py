@@ -16,6 +16,7 @@ from pilvi.core.events import Event
 from pilvi.core.http.app import Application
 from pilvi.telemetry.collect import series
 from pilvi.telemetry.collect.series import Meter, Thing
+from pilvi.telemetry.collect.servers import attributes_of
 from pilvi.telemetry.resources import condition
 from pilvi.telemetry.resources.tables import LifecycleEvent, MetricResource
 
@@ -38,8 +39,8 @@ def on_events(application: Application, events: list[Event]) -> None:
 
 def _keep(db: Session, events: Sequence[Event]) -> None:
     names = [(event.service, event.seq) for event in events]
-    known = set(db.execute(select(LifecycleEvent.service, LifecycleEvent.seq).where(
-        LifecycleEvent.service.in_({service for service, _ in names}), LifecycleEvent.seq.in_([seq for _, seq in names]))).tuples())
+    known = {(service, seq) for service, seq in db.execute(select(LifecycleEvent.service, LifecycleEvent.seq).where(
+        LifecycleEvent.service.in_({service for service, _ in names}), LifecycleEvent.seq.in_([seq for _, seq in names])))}
     rows = [{"service": event.service, "seq": event.seq, "type": event.type[:128], "at": event.at, "subject": event.subject[:255],
              "project_id": event.project_id, "user_id": event.user_id, "request_id": event.request_id, "payload": event.payload}
             for event in events if (event.service, event.seq) not in known]
@@ -61,7 +62,7 @@ def things_of(event: Event) -> Iterable[Thing]:
     if event.type == "compute.instance.create.end":
         began, ready = facts.get("created_at"), facts.get("launched_at")
         if isinstance(began, int | float) and isinstance(ready, int | float) and ready >= began:
-            yield Thing("instance", event.subject, *owner, {"display_name": _text(facts.get("name"))},
+            yield Thing("instance", event.subject, *owner, attributes_of(facts),
                         [Meter("compute.instance.booting.time", ready - began, "sec")], began)
     elif first == "volume" and event.type in ("volume.create.end", "volume.extend.end", "volume.resize.end"): yield volume(facts)
     elif event.type == "snapshot.create.end": yield snapshot(facts)
@@ -73,29 +74,29 @@ def things_of(event: Event) -> Iterable[Thing]:
         yield Thing("stack", event.subject, *owner, {}, [Meter(f"stack.{event.type.split('.')[-2]}", 1, "stack")])
 
 
-def _text(value: Any) -> str:
-    return str(value or "")[:255]
+def _texts(**values: Any) -> dict[str, Any]:
+    """Attributes, without those that are not known here."""
+    return {name: str(value)[:255] for name, value in values.items() if value}
 
 
 def volume(facts: dict[str, Any]) -> Thing:
     """A volume as the volume API, or its event, shows it."""
-    attributes = {"display_name": _text(facts.get("name") or facts.get("display_name")), "volume_type": _text(facts.get("volume_type"))}
-    image_id = (facts.get("volume_image_metadata") or {}).get("image_id")
-    if image_id: attributes["image_id"] = _text(image_id)[:36]
+    attributes = _texts(display_name=facts.get("name") or facts.get("display_name"), volume_type=facts.get("volume_type"),
+                        image_id=(facts.get("volume_image_metadata") or {}).get("image_id"))
     return Thing("volume", facts["id"], project_of(facts), facts.get("user_id"), attributes, [Meter("volume.size", facts["size"], "GB")],
                  began(facts))
 
 
 def snapshot(facts: dict[str, Any]) -> Thing:
     """A snapshot; Ceilometer counts them among volumes."""
-    name = {"display_name": _text(facts.get("name") or facts.get("display_name"))}
+    name = _texts(display_name=facts.get("name") or facts.get("display_name"))
     size = facts.get("size", facts.get("volume_size", 0))
     return Thing("volume", facts["id"], project_of(facts), facts.get("user_id"), name, [Meter("snapshot.size", size, "GB")], began(facts))
 
 
 def image(facts: dict[str, Any]) -> Thing:
     """An image that has bytes."""
-    attributes = {name: _text(facts.get(name)) for name in ("name", "container_format", "disk_format")}
+    attributes = _texts(**{name: facts.get(name) for name in ("name", "container_format", "disk_format")})
     owner = facts.get("owner") or facts.get("project_id")
     return Thing("image", facts["id"], owner, None, attributes, [Meter("image.size", facts["size"], "B")], began(facts))
 

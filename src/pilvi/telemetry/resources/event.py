@@ -50,7 +50,7 @@ def count_events(call: Call) -> Any:
     """GET /v1/event/count: {type: how many}"""
     assert call.db is not None
     rows = call.db.execute(select(LifecycleEvent.type, func.count()).where(*_conditions(call)).group_by(LifecycleEvent.type))
-    return dict(rows.tuples().all())
+    return {type: n for type, n in rows}
 
 
 RULES = {"list event": Rule("@")}
