@@ -4,6 +4,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from pilvi.core.drivers import Drivers
+from pilvi.orchestration.types.aodh import AODH
 from pilvi.orchestration.types.cinder import CINDER
 from pilvi.orchestration.types.heat import HEAT
 from pilvi.orchestration.types.interface import ResourceType
@@ -11,7 +12,7 @@ from pilvi.orchestration.types.keystone import KEYSTONE
 from pilvi.orchestration.types.neutron import NEUTRON
 from pilvi.orchestration.types.nova import NOVA
 
-TYPES: Drivers[type[ResourceType]] = Drivers({**HEAT, **NOVA, **NEUTRON, **CINDER, **KEYSTONE})
+TYPES: Drivers[type[ResourceType]] = Drivers({**HEAT, **NOVA, **NEUTRON, **CINDER, **KEYSTONE, **AODH})
 
 
 @lru_cache(512)
