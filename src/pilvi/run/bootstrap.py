@@ -29,7 +29,8 @@ USERS = {"admin": ("admin", "admin"), "demo": ("demo", "member"), "pilvi-control
 """{user: (project, role)}"""
 CHEAPEST_ROUNDS = 4
 NAMES = {"identity": "keystone", "image": "glance", "placement": "placement", "network": "neutron", "block-storage": "cinderv3",
-         "volumev3": "cinderv3", "compute": "nova"}
+         "volumev3": "cinderv3", "compute": "nova",
+         "orchestration": "heat"}
 
 
 def passwords(settings: Settings) -> dict[str, str]:

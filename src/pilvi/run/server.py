@@ -35,6 +35,7 @@ from pilvi.identity.service import SERVICE as IDENTITY
 from pilvi.image.service import SERVICE as IMAGE
 from pilvi.network.drivers import BACKENDS
 from pilvi.network.service import SERVICE as NETWORK
+from pilvi.orchestration.service import SERVICE as ORCHESTRATION
 from pilvi.placement.service import SERVICE as PLACEMENT
 from pilvi.run import crash, listen, novnc
 from pilvi.run.bootstrap import bootstrap, passwords
@@ -43,7 +44,7 @@ from pilvi.run.settings import Settings, load
 from pilvi.volume.service import SERVICE as VOLUME
 
 LOG = structlog.get_logger()
-SERVICES: Sequence[Service] = (IDENTITY, IMAGE, PLACEMENT, NETWORK, VOLUME, COMPUTE)
+SERVICES: Sequence[Service] = (IDENTITY, IMAGE, PLACEMENT, NETWORK, VOLUME, COMPUTE, ORCHESTRATION)
 """In the order in which they may call each other: each only those before it."""
 
 
@@ -88,7 +89,7 @@ class Control:
         injected: dict[str, Any] = {
             "node": f"control-{socket.gethostname()}-{settings.tag}",
             "master_key": secret_file(self.keys / "master", lambda: Fernet.generate_key().decode()),
-            "service_call": lambda: _service_call(tokens),
+            "service_call": lambda: _service_call(tokens), "service_tokens": tokens,
             "network_backend": backend, "image_directory": settings.control_directory / "images",
             "novnc": novnc.folder(settings.directory),
             "console_socket": settings.run_directory / "console.sock", "settings": settings}

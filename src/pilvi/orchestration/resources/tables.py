@@ -31,13 +31,13 @@ class Stack(Base):
     busy: Mapped[str | None]
     reason: Mapped[str] = mapped_column(Text, default="")
     template: Mapped[Any] = mapped_column(Json)
-    files: Mapped[Any] = mapped_column(Json, default=dict)
-    environment: Mapped[Any] = mapped_column(Json, default=dict)
+    files: Mapped[Any] = mapped_column(Json, nullable=True, default=dict)
+    environment: Mapped[Any] = mapped_column(Json, nullable=True, default=dict)
     """As `Environment.stored`; the request's parameters are in it."""
-    previous: Mapped[Any] = mapped_column(Json)
+    previous: Mapped[Any] = mapped_column(Json, nullable=True)
     """What a rollback goes back to: {template, files, environment, tags, timeout_minutes}; None: to nothing."""
     description: Mapped[str] = mapped_column(Text, default="")
-    tags: Mapped[Any] = mapped_column(Json, default=list)
+    tags: Mapped[Any] = mapped_column(Json, nullable=True, default=list)
     disable_rollback: Mapped[bool] = mapped_column(default=True)
     timeout_minutes: Mapped[int | None]
     deadline: Mapped[float | None] = mapped_column(Instant)
@@ -47,9 +47,9 @@ class Stack(Base):
     owner_resource_id: Mapped[str | None] = mapped_column(index=True)
     root_id: Mapped[str] = mapped_column(default="", index=True)
     depth: Mapped[int] = mapped_column(default=0)
-    facade: Mapped[Any] = mapped_column(Json)
+    facade: Mapped[Any] = mapped_column(Json, nullable=True)
     """Of the owner resource: {metadata, deletion_policy, update_policy}."""
-    credentials: Mapped[Any] = mapped_column(Json)
+    credentials: Mapped[Any] = mapped_column(Json, nullable=True)
     """How the cloud acts for the owner when no request is there; on root stacks only. Encrypted where it is secret."""
     created_at: Mapped[float] = mapped_column(Instant, default=clock.now)
     renewed_at: Mapped[float | None] = mapped_column(Instant)
@@ -70,25 +70,25 @@ class StackResource(Base):
     busy: Mapped[str | None]
     reason: Mapped[str] = mapped_column(Text, default="")
     physical_id: Mapped[str | None] = mapped_column(index=True)
-    properties: Mapped[Any] = mapped_column(Json, default=dict)
+    properties: Mapped[Any] = mapped_column(Json, nullable=True, default=dict)
     """As given by the template, resolved, when the last create or update began."""
-    meta: Mapped[Any] = mapped_column(Json, default=dict)
+    meta: Mapped[Any] = mapped_column(Json, nullable=True, default=dict)
     """Its metadata, as the API shows it: the template's until something wrote it."""
-    template_meta: Mapped[Any] = mapped_column(Json, default=dict)
-    data: Mapped[Any] = mapped_column(Json, default=dict)
-    progress: Mapped[Any] = mapped_column(Json)
+    template_meta: Mapped[Any] = mapped_column(Json, nullable=True, default=dict)
+    data: Mapped[Any] = mapped_column(Json, nullable=True, default=dict)
+    progress: Mapped[Any] = mapped_column(Json, nullable=True)
     """Of the action in progress: {action, began_at, begun, polls, changes, wanted, data}."""
-    requires: Mapped[Any] = mapped_column(Json, default=list)
+    requires: Mapped[Any] = mapped_column(Json, nullable=True, default=list)
     """Ids of the rows it came after: what is deleted after it."""
     replaces: Mapped[str | None]
     replaced_by: Mapped[str | None]
     deletion_policy: Mapped[str] = mapped_column(default="Delete")
-    update_policy: Mapped[Any] = mapped_column(Json, default=dict)
+    update_policy: Mapped[Any] = mapped_column(Json, nullable=True, default=dict)
     external: Mapped[bool] = mapped_column(default=False)
     """Stands for a thing that the stack did not make (external_id)."""
-    paused: Mapped[Any] = mapped_column(Json, default=list)
+    paused: Mapped[Any] = mapped_column(Json, nullable=True, default=list)
     """Hooks that wait to be cleared."""
-    cleared: Mapped[Any] = mapped_column(Json, default=list)
+    cleared: Mapped[Any] = mapped_column(Json, nullable=True, default=list)
     """Hooks that were cleared in this traversal."""
     created_at: Mapped[float] = mapped_column(Instant, default=clock.now)
     changed_at: Mapped[float | None] = mapped_column(Instant)
@@ -108,7 +108,7 @@ class StackTask(Base):
     resource_id: Mapped[str | None] = mapped_column(index=True)
     """The row; an `update` learns it when it begins."""
     waiting: Mapped[int] = mapped_column(default=0)
-    followers: Mapped[Any] = mapped_column(Json, default=list)
+    followers: Mapped[Any] = mapped_column(Json, nullable=True, default=list)
     due_at: Mapped[float] = mapped_column(Instant, default=0.0, index=True)
     """NEVER while it waits."""
     stale: Mapped[bool] = mapped_column(default=False)
@@ -131,7 +131,7 @@ class StackEvent(Base):
     """CREATE_IN_PROGRESS and so on."""
     reason: Mapped[str] = mapped_column(Text, default="")
     type: Mapped[str]
-    properties: Mapped[Any] = mapped_column(Json)
+    properties: Mapped[Any] = mapped_column(Json, nullable=True)
     at: Mapped[float] = mapped_column(Instant, default=clock.now)
 
 
@@ -144,7 +144,7 @@ class StackSnapshot(Base):
     name: Mapped[str | None]
     status: Mapped[str] = mapped_column(default="IN_PROGRESS")
     reason: Mapped[str | None] = mapped_column(Text)
-    data: Mapped[Any] = mapped_column(Json, default=dict)
+    data: Mapped[Any] = mapped_column(Json, nullable=True, default=dict)
     created_at: Mapped[float] = mapped_column(Instant, default=clock.now)
 
 

@@ -1,9 +1,9 @@
 """A stack's convergence: from a wish to a graph of tasks, and from the last task to the stack's end. All in the caller's transaction.
 
 A traversal is one wish (create, update, rollback, delete, suspend …). `begin` writes a task for each resource, with how many others it
-waits for; `done` releases those that waited for it; `failed` ends the traversal and, if the stack wants it, begins the rollback. A new traversal
-takes the place of one that has not ended: tasks that run in a thread at that moment become stale (they save what they did and move nothing
-else; nothing new begins before), all others are dropped, and the new traversal's tasks carry on what a resource is busy with.
+waits for; `done` releases those that waited for it; `failed` ends the traversal and, if the stack wants it, begins the rollback. A new
+traversal takes the place of one that has not ended: tasks that run in a thread at that moment become stale (they save what they did and
+move nothing else; nothing new begins before), all others are dropped, and the new traversal's tasks carry on what a resource is busy with.
 """
 from __future__ import annotations
 
@@ -177,3 +177,12 @@ def count(db: Session, project_id: str) -> int:
     """How many stacks a project has, nested ones left out."""
     return db.scalar(select(func.count()).select_from(Stack).where(Stack.project_id == project_id, Stack.owner_id.is_(None),
                                                                    Stack.deleted_at.is_(None))) or 0
+
+
+def stop(db: Session, stack: Stack, reason: str) -> None:
+    """The action in progress ends where it is: what has begun goes on for a while, what has not is dropped."""
+    now = clock.now()
+    mine = (StackTask.stack_id == stack.id, StackTask.traversal == stack.traversal)
+    db.execute(delete(StackTask).where(*mine, StackTask.attempt == 0, StackTask.lease_until <= now))
+    db.execute(update(StackTask).where(*mine).values(stale=True, followers=[], give_up_at=now + GRACE_SECONDS))
+    _end(db, stack, reason)

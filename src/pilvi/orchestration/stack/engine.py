@@ -1,7 +1,7 @@
 """The engine: a thread that hands out due tasks, and a few that carry them.
 
-Any number of control processes may do this on one database: a task is taken by writing its lease. A process that dies loses its leases; one
-that starts again frees what an earlier one of the same node held. Nothing of a stack begins while a task of an earlier traversal still runs.
+Any number of control processes may do this on one database: a task is taken by writing its lease. A process that dies loses its leases;
+one that starts again frees what an earlier one of the same node held. Nothing of a stack begins while a task of an earlier traversal runs.
 """
 from __future__ import annotations
 

@@ -121,13 +121,20 @@ def _write(db: Session, task: StackTask, step: Step, row: StackResource, work: W
         return step.later(db, task, outcome.seconds)
     if outcome.failure:
         step.finish(db, row, action, outcome.failure, **kept)
+        if _of_another(task, progress): return step.later(db, task, 0.0)
         if action == "CHECK": return step.done(db, task)
         return step.fail_stack(db, task, action, outcome.failure)
     if action == "DELETE": return _forget(db, task, step, row)
     if action == "SNAPSHOT": kept["data"] = {**work.data, "snapshots": {**work.data.get("snapshots", {}), task.traversal: progress["data"]}}
     if "wanted" in progress: kept["properties"] = progress["wanted"]
     step.finish(db, row, action, **kept)
+    if _of_another(task, progress): return step.later(db, task, 0.0)
     step.done(db, task)
+
+
+def _of_another(task: StackTask, progress: dict[str, Any]) -> bool:
+    """Did an earlier traversal begin what has just ended? Then the task's own turn only comes now."""
+    return bool(task.traversal) and not task.stale and progress.get("traversal", task.traversal) != task.traversal
 
 
 def _forget(db: Session, task: StackTask, step: Step, row: StackResource) -> None:

@@ -94,7 +94,8 @@ class Step:
         """The resource is busy with the action from now on."""
         RESOURCE.begin(db, StackResource, row.id, action)
         now = clock.now()
-        progress = {"action": action, "began_at": now, "begun": False, "polls": 0, **values.pop("progress", {})}
+        progress = {"action": action, "traversal": self.task.traversal, "began_at": now, "begun": False, "polls": 0,
+                    **values.pop("progress", {})}
         db.execute(update(StackResource).where(StackResource.id == row.id)
                    .values(progress=progress, reason=reason, changed_at=now, **values))
         row.progress, row.reason = progress, reason
@@ -145,7 +146,7 @@ def load(application: Application, task: StackTask) -> Step:
             if task.stale: row = db.get(StackResource, task.resource_id) if task.resource_id else None
         elif task.resource_id: row = db.get(StackResource, task.resource_id)
         root = stack if stack.root_id in ("", stack.id) else db.get(Stack, stack.root_id)
-    call = credentials.call_for(application, root.credentials) if root is not None and root.credentials else Call()
+    call = credentials.call_for(application, root.credentials if root is not None else None)
     return Step(application, task, stack, plan, row, needed, call)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from pilvi.core.errors import Failure, NotFound
 from pilvi.orchestration.errors import TemplateInvalid
 from pilvi.orchestration.template import document, parse
 from pilvi.orchestration.template.parameters import Parameter
@@ -45,7 +46,9 @@ class TemplateType(NestedType):
             found = next((one for one in engine_of(work).members(work) if one.name == member), None)
             if found is None: return None
             return engine_of(work).member_attribute(work, member, attribute, []) if attribute else found.reference
-        return engine_of(work).child_output(work, name)
+        try: return engine_of(work).child_output(work, name)
+        except NotFound: raise
+        except Failure as failure: raise TemplateInvalid(reason=f"Error in {work.name} output {name}: {failure.message}") from None
 
 
 def _property(parameter: Parameter) -> Property:
