@@ -137,7 +137,8 @@ class CompositeAlarm(_Alarm):
     kind = "composite"
     properties = {
         "composite_rule": map_of({
-            "operator": string("Must one of the rules hold, or all?", required=True, update=True, constraints=(AllowedValues(("or", "and")),)),
+            "operator": string("Must one of the rules hold, or all?", required=True, update=True,
+                               constraints=(AllowedValues(("or", "and")),)),
             "rules": list_of(None, "The rules; each names its type, or is a map {and: [...]} or {or: [...]}.", required=True, update=True,
                              constraints=(Length(2),)),
         }, "The rules.", required=True, update=True),

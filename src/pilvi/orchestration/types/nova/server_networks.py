@@ -33,6 +33,7 @@ def validate(properties: Mapping[str, Any]) -> None:
     """Raises PropertyInvalid for what contradicts itself."""
     entries = properties["networks"] or []
     for index, entry in enumerate(entries):
+        if entry is None: continue  # not known yet
         path, said = f"networks[{index}]", {name for name, value in entry.items() if value is not None}
         if entry["allocate_network"]:
             if entry["allocate_network"] not in ("auto", "none"):
