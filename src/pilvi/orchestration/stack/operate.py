@@ -19,7 +19,7 @@ from pilvi.core.errors import Failure, Unauthenticated, Unavailable
 from pilvi.orchestration.resources.tables import StackResource, StackTask
 from pilvi.orchestration.stack import hooks, record
 from pilvi.orchestration.stack.step import Gone, Step, load
-from pilvi.orchestration.types.interface import Replace, ResourceType, Work, take_all
+from pilvi.orchestration.types.interface import Replace, ResourceType, Work, taken
 
 if TYPE_CHECKING:
     from pilvi.core.http.app import Application
@@ -194,14 +194,15 @@ def _decide(step: Step, row: StackResource, wanted: dict[str, Any]) -> tuple[str
     if planned.type_name != row.type: return _allowed(step, row, "replace"), {}
     if row.external: return "keep", {}
     kind, work = planned.type, step.work()
-    new = take_all(kind.properties, wanted)
+    new = taken(kind, wanted)
     changes = {name: value for name, value in new.items() if value != work.properties.get(name)}
     if row.state == "CHECK_FAILED": return _allowed(step, row, "replace"), {}
     if row.state.endswith("_FAILED"):
         return (_allowed(step, row, "replace"), {}) if kind.failed_needs_replacement(work) else ("update", changes)
     if not changes: return ("update" if kind.always_update else "keep"), {}
     _check_immutable(kind, changes)
-    in_place = all(kind.properties[name].update for name in changes) and not kind.needs_replacement(work, changes)
+    may = all(name not in kind.properties or kind.properties[name].update for name in changes)
+    in_place = may and not kind.needs_replacement(work, changes)
     return _allowed(step, row, "update" if in_place else "replace"), changes
 
 
@@ -212,7 +213,7 @@ def _allowed(step: Step, row: StackResource, decision: str) -> str:
 
 
 def _check_immutable(kind: ResourceType, changes: Mapping[str, Any]) -> None:
-    fixed = sorted(name for name in changes if kind.properties[name].immutable)
+    fixed = sorted(name for name in changes if name in kind.properties and kind.properties[name].immutable)
     if fixed: raise Failure(f"Update to properties {', '.join(fixed)} of {kind.name} is not allowed (they are immutable)")
 
 
@@ -261,7 +262,7 @@ def _create(step: Step, row: StackResource | None, replaces: StackResource | Non
 
 def _create_at_once(step: Step, row: StackResource, start: Any) -> None:
     """A thing without effects outside: made first, then written with its row in one go."""
-    progress: dict[str, Any] = {"action": "CREATE", "began_at": clock.now(), "begun": False, "polls": 0}
+    progress: dict[str, Any] = {"action": "CREATE", "traversal": step.task.traversal, "began_at": clock.now(), "begun": False, "polls": 0}
     work = step.work()
     outcome = _turn(step, step.planned.type, work, progress)
 
@@ -318,7 +319,7 @@ def _clean_up(step: Step) -> None:
 
 
 def _delete_at_once(step: Step, row: StackResource) -> None:
-    progress: dict[str, Any] = {"action": "DELETE", "began_at": clock.now(), "begun": False, "polls": 0}
+    progress: dict[str, Any] = {"action": "DELETE", "traversal": step.task.traversal, "began_at": clock.now(), "begun": False, "polls": 0}
     work = step.work()
     outcome = _turn(step, step.kind(), work, progress)
 

@@ -19,7 +19,7 @@ from pilvi.orchestration.template.parse import Definition, Template
 from pilvi.orchestration.template.values import UNKNOWN
 from pilvi.orchestration.types import TYPES, offered, type_of
 from pilvi.orchestration.types.heat.provider import TemplateType, provider
-from pilvi.orchestration.types.interface import ResourceType, take_all
+from pilvi.orchestration.types.interface import ResourceType, taken
 
 DEPTH_MOST = 10
 
@@ -150,7 +150,7 @@ def _planned(one: Definition, kind: tuple[str, ResourceType], scope: RecordingSc
     needs = {*scope.seen, *one.depends_on} & set(active)
     if one.name in scope.seen: raise TemplateInvalid(reason=f"Circular Dependency Found: {one.name} refers to itself")
     if strict and not one.external_id:
-        checked = _at(f"{where}.properties", take_all, kind[1].properties, preview)
+        checked = _at(f"{where}.properties", taken, kind[1], preview)
         _at(where, kind[1].validate, values.known(checked))
     return Planned(one, kind[0], kind[1], frozenset(needs), preview)
 
