@@ -11,13 +11,13 @@ from typing import Any
 
 from pilvi.core.errors import Failure
 from pilvi.orchestration import graph
-from pilvi.orchestration.errors import TemplateInvalid
+from pilvi.orchestration.errors import TemplateInvalid, TypeUnavailable
 from pilvi.orchestration.template import environment as environments
 from pilvi.orchestration.template import functions, parameters, parse, values
 from pilvi.orchestration.template.environment import Environment
 from pilvi.orchestration.template.parse import Definition, Template
 from pilvi.orchestration.template.values import UNKNOWN
-from pilvi.orchestration.types import TYPES, type_of
+from pilvi.orchestration.types import TYPES, offered, type_of
 from pilvi.orchestration.types.heat.provider import TemplateType, provider
 from pilvi.orchestration.types.interface import ResourceType, taken
 
@@ -136,7 +136,9 @@ def _provider(name: str, files: Mapping[str, Any], inner: Environment, depth: in
 
 def _known_type(name: str, written: str, environment: Environment) -> ResourceType:
     if name not in TYPES: raise TemplateInvalid(reason=f"The Resource Type ({written}) could not be found.")
-    return type_of(name)
+    kind = type_of(name)
+    if not offered(kind): raise TypeUnavailable(service=kind.requires_service, name=name)
+    return kind
 
 
 def _planned(one: Definition, kind: tuple[str, ResourceType], scope: RecordingScope, active: Mapping[str, Definition],

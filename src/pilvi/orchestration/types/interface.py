@@ -72,6 +72,8 @@ class Property:
     wire: str | None = None
     refers: str = ""
     since: str = "2014.1"
+    older: tuple[str, ...] = ()
+    """Names that it had in earlier releases; templates still use them."""
 
     def shown(self) -> dict[str, Any]:
         """As `GET /resource_types/{name}` tells it."""
@@ -107,11 +109,12 @@ CONVERT: dict[str, Callable[[Any], Any]] = {STRING: to_string, INTEGER: to_integ
 def take_all(schema: Mapping[str, Property], given: Mapping[str, Any], path: str = "") -> dict[str, Any]:
     """The given values with defaults, each in its type; None for what has neither. Raises PropertyInvalid."""
     dot = path + "." if path else ""
+    known = {*schema, *(older for rules in schema.values() for older in rules.older)}
     for name in given:
-        if name not in schema: raise PropertyInvalid(path=path or name, reason=f"Unknown Property {name}")
+        if name not in known: raise PropertyInvalid(path=path or name, reason=f"Unknown Property {name}")
     taken = {}
     for name, rules in schema.items():
-        value = given.get(name)
+        value = next((given[one] for one in (name, *rules.older) if given.get(one) is not None), None)
         if value is None and rules.required: raise PropertyInvalid(path=path or name, reason=f"Property {name} not assigned")
         taken[name] = rules.take(rules.default if value is None else value, dot + name)
     return taken

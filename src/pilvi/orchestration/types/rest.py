@@ -5,7 +5,7 @@ services need no code beyond that.
 """
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pilvi.core import clock
@@ -104,10 +104,14 @@ class RestResource(ResourceType):
     def made_before(self, work: Work, body: Mapping[str, Any]) -> dict[str, Any] | None:
         """What an earlier call of `create` made without its id having been saved: the thing of that name that came into being since."""
         if not body.get("name"): return None
-        since = work.began_at - CLOCK_SLACK_SECONDS
         found = work.ask(self.service, "GET", self.path, name=body["name"])[self.plural or self.singular + "s"]
-        fresh = [one for one in found if one.get("name") == body["name"] and _born(one) >= since]
-        return next((one for one in fresh if not work.engine or not work.engine.known(self.id_of(one))), None)
+        return self.fresh(work, found, body["name"])
+
+    def fresh(self, work: Work, found: Iterable[Mapping[str, Any]], name: str) -> dict[str, Any] | None:
+        """The one of that name that came into being since the operation began and is nobody's; None if there is none."""
+        since = work.began_at - CLOCK_SLACK_SECONDS
+        new = [one for one in found if one.get("name") == name and _born(one) >= since]
+        return next((dict(one) for one in new if not work.engine or not work.engine.known(self.id_of(one))), None)
 
     def _take_orphan(self, work: Work) -> None:
         """Deleting what may have been made by a `create` whose outcome nobody saved."""
