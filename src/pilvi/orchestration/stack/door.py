@@ -67,7 +67,8 @@ class Door:
             assert stack is not None
             fine = stack.state.endswith("_COMPLETE") or stack.busy
             if fine and wish.same(stack, planned, _facade(row)): return
-            wish.change(db, stack, planned, facade=_facade(row), tags=parent.tags)
+            action = "ROLLBACK" if parent.busy == "ROLLBACK" and stack.busy in ("CREATE", "UPDATE") else "UPDATE"
+            wish.change(db, stack, planned, action=action, facade=_facade(row), tags=parent.tags)
 
     def act_on_child(self, work: Work, action: str) -> None:
         """Begins DELETE, SUSPEND, RESUME or CHECK of the nested stack; one that is gone is no error."""

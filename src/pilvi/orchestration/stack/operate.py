@@ -44,7 +44,8 @@ def carry(application: Application, task: StackTask) -> None:
         with application.database.write() as db: db.execute(delete(StackTask).where(StackTask.id == task.id))
         return
     if task.give_up_at is not None and task.give_up_at <= clock.now(): return _give_up(step)
-    if step.row is not None and step.row.busy and task.kind != "cleanup": return _carry_on(step)
+    if step.row is not None and step.row.busy and task.kind != "cleanup":
+        return _call_off(step, step.row) if _overtaken(step, step.row) else _act(step, again=True)
     if task.stale:
         step.save(step.done)
         return
@@ -145,9 +146,22 @@ def _forget(db: Session, task: StackTask, step: Step, row: StackResource) -> Non
     step.done(db, task)
 
 
-def _carry_on(step: Step) -> None:
-    """The resource is busy: with what this task began, or with what an earlier traversal began and this one takes over."""
-    _act(step, again=True)
+def _overtaken(step: Step, row: StackResource) -> bool:
+    """Is the resource busy with what a rollback is to undo? Any other traversal carries on what an earlier one began."""
+    begun_by = (row.progress or {}).get("traversal")
+    return step.stack.busy == "ROLLBACK" and not step.task.stale and begun_by != step.task.traversal
+
+
+def _call_off(step: Step, row: StackResource) -> None:
+    """Ends what the resource is busy with, as failed; then the task's own turn comes."""
+    action = row.busy or ""
+    step.kind().given_up(step.work())
+
+    def write(db: Session, task: StackTask) -> None:
+        step.finish(db, row, action, f"{action} aborted (user triggered cancel)" if action != "DELETE" else "DELETE aborted")
+        step.later(db, task, 0.0)
+
+    step.save(write, starting=True)
 
 
 def _begin_and_act(step: Step, action: str, **progress: Any) -> None:
