@@ -43,8 +43,8 @@ def _resources(call: Call, made: Plan, stack_name: str, parent: str | None) -> l
 
 def _child(call: Call, made: Plan, one: Planned, stack_name: str) -> Plan | None:
     if not isinstance(one.type, NestedType): return None
-    properties = take_all(one.type.properties, {key: value for key, value in values.known(one.preview).items() if value is not None}) \
-        if not _lacks(one) else {key: values.known(one.preview).get(key) for key in one.type.properties}
+    given = {key: value for key, value in values.known(one.preview).items() if value is not None and key in one.type.properties}
+    properties = {key: given.get(key) for key in one.type.properties} if _lacks(one) else take_all(one.type.properties, given)
     child = one.type.child(one.definition.name, properties, Place(made.environment, made.files, made.depth), {})
     inner = dataclasses.replace(child.environment, parameters={key: value for key, value in child.parameters.items() if value is not None})
     return plan(child.template, made.files, inner, pseudo(NO_ID, f"{stack_name}-{one.definition.name}", call.project_id), strict=False,
