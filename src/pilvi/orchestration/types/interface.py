@@ -120,6 +120,15 @@ def take_all(schema: Mapping[str, Property], given: Mapping[str, Any], path: str
     return taken
 
 
+def present_names(schema: Mapping[str, Property], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The given values under the names that properties have now; what is in no schema is left out."""
+    found = {}
+    for name, rules in schema.items():
+        for one in (name, *rules.older):
+            if given.get(one) is not None: found.setdefault(name, given[one])
+    return found
+
+
 def taken(kind: ResourceType, given: Mapping[str, Any]) -> dict[str, Any]:
     """A resource's properties in their types, with defaults. Raises PropertyInvalid."""
     return dict(given) if kind.takes_anything else take_all(kind.properties, given)
