@@ -138,3 +138,27 @@ class TrustInvalid(Invalid):
 
 class TrustUsedUp(NotFound):
     """Unable to consume trust {id}: it has no uses left."""
+
+
+class IdentityProviderNotFound(NotFound):
+    """Could not find Identity Provider: {id}."""
+
+
+class ProtocolNotFound(NotFound):
+    """Could not find federated protocol: {id}."""
+
+
+class MappingNotFound(NotFound):
+    """Could not find mapping: {id}."""
+
+
+class ServiceProviderNotFound(NotFound):
+    """Could not find Service Provider: {id}."""
+
+
+class RemoteIdTaken(Conflict):
+    """Duplicate remote ID: {id} is that of the identity provider {provider} already."""
+
+
+class CredentialNotFound(NotFound):
+    """Could not find credential: {id}."""

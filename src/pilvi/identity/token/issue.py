@@ -4,8 +4,6 @@ Source: Identity API v3, "Authentication and token management".
 """
 from __future__ import annotations
 
-import base64
-import os
 from collections import OrderedDict
 from typing import Any
 
@@ -17,7 +15,7 @@ from pilvi.identity import errors
 from pilvi.identity.resources import trust
 from pilvi.identity.token import scope
 from pilvi.identity.token.facts import Facts, facts_of
-from pilvi.identity.token.formats import Payload, seal
+from pilvi.identity.token.formats import Payload, new_audit_id, seal
 from pilvi.identity.token.methods import METHODS, Proof
 from pilvi.identity.token.validate import body_of
 
@@ -56,9 +54,9 @@ def issue(call: Call) -> Response:
 def prepare(app: Application, proof: Proof, methods: list[str], wish: scope.Scope) -> tuple[Payload, Facts]:
     """A new token's content, checked. Counts a use of a trust. Raises LoginRefused, ScopeRefused, TrustRolesGone."""
     now, earlier = clock.now(), proof.earlier
-    own = base64.urlsafe_b64encode(os.urandom(16)).decode().rstrip("=")
     expires = min(earlier.expires_at if earlier else now + app.config.token_seconds, wish.until or float("inf"))
-    payload = Payload(proof.user.id, methods, wish.kind, wish.id, now, expires, [own, *(earlier.audit_ids[-1:] if earlier else [])],
+    audit_ids = [new_audit_id(), *(earlier.audit_ids[-1:] if earlier else [])]
+    payload = Payload(proof.user.id, methods, wish.kind, wish.id, now, expires, audit_ids,
                       wish.delegation, earlier.federated if earlier else None)
     facts = facts_of(app, payload)
     if wish.delegation and wish.delegation[0] == "trust":
