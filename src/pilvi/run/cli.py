@@ -69,6 +69,7 @@ def up(
     bus_url: Annotated[str, typer.Option(help="nats://… instead of a unix socket.")] = "",
     network_listen: Annotated[str, typer.Option(help="ADDRESS:PORT at which other hosts reach the network's database.")] = "",
     tunnel_address: Annotated[str, typer.Option(help="This machine's address for tunnels to other hosts.")] = "",
+    meter_seconds: Annotated[float, typer.Option(help="How often what machines do is sampled; 60 if not given.", min=0)] = 0,
     privileged_control: Annotated[bool, typer.Option(hidden=True, help="Control runs as root too.")] = False,
 ) -> None:
     """Starts the cloud in the background; the first time it makes flavors, networks, an image and a first server."""
@@ -87,7 +88,7 @@ def up(
         raise fail(f"The cloud in {directory} is a real one; give another folder with --state.", 2)
     for name, value in (("listen", listen), ("hosts", hosts if hosts != 1 else 0), ("seed", seed), ("failures", failures),
                         ("database_url", database_url), ("bus_url", bus_url), ("network_listen", network_listen),
-                        ("tunnel_address", tunnel_address)):
+                        ("tunnel_address", tunnel_address), ("meter_seconds", meter_seconds)):
         if running and value and value != getattr(wish, name): say(f"--{name.replace('_', '-')} is heeded after `pilvi down`")
         elif value: setattr(wish, name, value)
     wish.unprivileged = os.geteuid() == 0 and not privileged_control
