@@ -49,7 +49,8 @@ def ours(shape: list[tuple[int, int, float]], replicas: float, overload: float, 
 
 
 def _moved(old: Ring, new: Ring) -> int:
-    return sum(len({one.id for one in old.nodes(partition)} - {one.id for one in new.nodes(partition)}) for partition in range(old.partitions))
+    def ids(ring: Ring, partition: int) -> set[int]: return {one.id for one in ring.nodes(partition)}
+    return sum(len(ids(old, partition) - ids(new, partition)) for partition in range(old.partitions))
 
 
 def upstream(shape: list[tuple[int, int, float]], replicas: float, overload: float, most: int) -> Quality:
@@ -61,8 +62,8 @@ def upstream(shape: list[tuple[int, int, float]], replicas: float, overload: flo
         builder = builders.RingBuilder(POWER, replicas, 1)
         builder.set_overload(overload)
         for number, (region, zone, weight) in enumerate(shape):
-            builder.add_dev({"id": number, "region": region, "zone": zone, "ip": f"10.0.{region}.{zone}", "port": 6000, "device": f"d{number}",
-                             "weight": weight})
+            builder.add_dev({"id": number, "region": region, "zone": zone, "ip": f"10.0.{region}.{zone}", "port": 6000,
+                             "device": f"d{number}", "weight": weight})
         builder.rebalance(seed=1)
         builder.pretend_min_part_hours_passed()
         return builder
