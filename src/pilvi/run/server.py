@@ -53,6 +53,8 @@ SERVICES: Sequence[Service] = (IDENTITY, OBJECTSTORE, IMAGE, PLACEMENT, NETWORK,
 """In the order in which they may call each other: each only those before it."""
 
 
+KEEP_ALIVE_SECONDS = 75
+"""Longer than clients pause between two looks: heatclient's five seconds met uvicorn's own five, and one in some met a closed door."""
 LISTENERS = [heard for one in SERVICES if (heard := events.listener_of(one.name, one.subscriptions))]
 
 
@@ -219,7 +221,7 @@ def main(directory: Path) -> None:
 def _serving(application: Any) -> uvicorn.Config:
     return uvicorn.Config(application, log_config=None, access_log=False, lifespan="off", loop="uvloop", http="httptools",
                           ws="websockets-sansio", proxy_headers=False, timeout_graceful_shutdown=5, server_header=False,
-                          h11_max_incomplete_event_size=65536)
+                          timeout_keep_alive=KEEP_ALIVE_SECONDS, h11_max_incomplete_event_size=65536)
 
 
 class _Server(uvicorn.Server):
