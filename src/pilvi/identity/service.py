@@ -49,7 +49,7 @@ from pilvi.identity.resources.membership import Membership
 from pilvi.identity.resources.protocol import Protocol
 from pilvi.identity.resources.role import ImpliedRole
 from pilvi.identity.resources.trust import Trust
-from pilvi.identity.token import issue, signed, validate
+from pilvi.identity.token import compliance, issue, own_password, signed, validate
 from pilvi.identity.token.keys import Keyring, TokenKey
 from pilvi.identity.token.validate import Revocation
 
@@ -89,7 +89,8 @@ SERVICE = Service(
                oauth1.RESOURCE, identity_provider.RESOURCE, mapping.RESOURCE, service_provider.RESOURCE],
     tables=[Assignment, Membership, ImpliedRole, TokenKey, Revocation, ApplicationCredential, AccessRule, RuleUse, Trust, Credential,
             endpoint_group.ProjectEndpoint, endpoint_group.ProjectEndpointGroup, policy_store.PolicyAssociation, oauth1.RequestToken,
-            oauth1.AccessToken, Protocol, FederatedUser, limit.RegisteredLimit, limit.Limit, domain_config.DomainConfig],
+            oauth1.AccessToken, Protocol, FederatedUser, limit.RegisteredLimit, limit.Limit,
+            domain_config.DomainConfig, user.PasswordHistory],
     rules=policies.RULES,
     routes=[
         Route("/v3", "GET", show_version, ANYONE),
@@ -101,9 +102,10 @@ SERVICE = Service(
         Route("/v3/auth/catalog", "GET", validate.show_catalogue, "identity:get_auth_catalog"),
         *access.ROUTES, *access_rule.ROUTES, *application_credential.ROUTES, *assignment.ROUTES, *credential.ROUTES, *trust.ROUTES,
         *implied_role.ROUTES, *membership.ROUTES, *project_tag.ROUTES, *project_tree.ROUTES,
-        *role_assignment.ROUTES, *user.ROUTES, *domain_config.ROUTES, *endpoint_group.ROUTES, *identity_provider.ROUTES, *limit.ROUTES,
-        *protocol.ROUTES, *login.ROUTES, *mapping.ROUTES, *service_provider.ROUTES, *oauth1.ROUTES,
+        *role_assignment.ROUTES, *own_password.ROUTES, *domain_config.ROUTES, *endpoint_group.ROUTES, *identity_provider.ROUTES,
+        *limit.ROUTES, *protocol.ROUTES, *login.ROUTES, *mapping.ROUTES, *service_provider.ROUTES, *oauth1.ROUTES,
         *policy_store.ROUTES, *catalogue.ROUTES, *role.ROUTES,
     ],
-    loops=[Loop("rotate token keys", 300, lambda application: application.state["keyring"].prepare())],
+    loops=[Loop("rotate token keys", 300, lambda application: application.state["keyring"].prepare()),
+           Loop("forget old passwords", 3600, compliance.trim_history)],
 )

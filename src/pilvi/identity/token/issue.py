@@ -13,10 +13,10 @@ from pilvi.core.errors import Invalid
 from pilvi.core.http.app import Application, Response
 from pilvi.identity import errors
 from pilvi.identity.resources import trust
-from pilvi.identity.token import scope
+from pilvi.identity.token import receipt, scope
 from pilvi.identity.token.facts import Facts, facts_of
 from pilvi.identity.token.formats import Payload, new_audit_id, seal
-from pilvi.identity.token.methods import METHODS, Proof
+from pilvi.identity.token.methods import METHODS, Proof, domain_of
 from pilvi.identity.token.validate import body_of
 
 STORIES = 10_000
@@ -29,6 +29,9 @@ BODY = {"type": "object", "required": ["auth"], "properties": {"auth": {
             "password": {"type": "object", "required": ["user"], "properties": {"user": {
                 "type": "object", "required": ["password"],
                 "properties": {**scope.NAMES, "domain": scope.NAMED, "password": {"type": "string", "maxLength": 4096}}}}},
+            "totp": {"type": "object", "required": ["user"], "properties": {"user": {
+                "type": "object", "required": ["passcode"],
+                "properties": {**scope.NAMES, "domain": scope.NAMED, "passcode": {"type": ["string", "integer"]}}}}},
             "application_credential": {"type": "object", "required": ["secret"], "properties": {
                 **scope.NAMES, "secret": TEXT, "user": USER}},
             "token": {"type": "object", "required": ["id"], "properties": {"id": TEXT}}}},
@@ -44,6 +47,8 @@ def issue(call: Call) -> Response:
         trace.mark("boot.01", "client", "identity", call.request.transport, methods=asked["identity"]["methods"][:8])
         with trace.step("boot.02", "identity", "client", call.request.transport) as carried:
             proof, methods = _authenticate(call, asked["identity"])
+            if (rules := receipt.missing(proof.user, methods, set(METHODS))) is not None:
+                return receipt.refusal(app, proof.user, domain_of(app, proof.user), methods, rules)
             wish = scope.scope_of(app, asked.get("scope"), proof)
             payload, facts = prepare(app, proof, methods, wish)
             carried |= {"user": facts.user["name"], "scope": payload.scope or "unscoped"}
@@ -93,5 +98,5 @@ def _authenticate(call: Call, identity: dict[str, Any]) -> tuple[Proof, list[str
     earlier = next((proof.earlier for proof in proofs if proof.earlier), None)
     credential = next((proof.credential for proof in proofs if proof.credential), None)
     access_token = next((proof.access_token for proof in proofs if proof.access_token), None)
-    used = list(dict.fromkeys([*(earlier.methods if earlier else []), *methods]))
+    used = list(dict.fromkeys([*(earlier.methods if earlier else []), *receipt.shown(call, proofs[0].user), *methods]))
     return Proof(proofs[0].user, earlier, credential, access_token), used
