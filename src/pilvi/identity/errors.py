@@ -182,6 +182,8 @@ class EndpointGroupNotFound(NotFound):
 
 class IdentityProviderNotFound(NotFound):
     """Could not find identity provider: {id}."""
+
+
 class ProtocolNotFound(NotFound):
     """Could not find federated protocol: {id}."""
 
@@ -232,5 +234,7 @@ class DomainConfigNotFound(NotFound):
 
 class DomainConfigInvalid(Invalid):
     """Invalid domain specific configuration: {reason}."""
+
+
 class RemoteIdTaken(Conflict):
     """Duplicate remote ID: {id} is that of the identity provider {provider} already."""
