@@ -6,6 +6,7 @@ from typing import Any
 
 from pilvi.core.context import Call
 from pilvi.core.dialect import KEYSTONE
+from pilvi.core.http import auth
 from pilvi.core.http.app import Application, Request, Response
 from pilvi.core.http.routes import ANYONE, Route
 from pilvi.core.service import Loop, Service
@@ -78,12 +79,21 @@ def start(application: Application) -> None:
                       token_seconds=config.token_seconds)
     keyring.prepare()
     application.state |= {"keyring": keyring, "stories": OrderedDict()}
+    application.database.written.append(auth.committed)
+    if bus := application.bus:
+        bus.subscribe("identity", {"revoked": lambda args, message: auth.heard()})
+        auth.TELLERS["bus"] = lambda: bus.fanout("identity", "revoked", {})
     application.authenticator.ask = lambda token, story: validate.identify(application, token)
+
+
+def stop(application: Application) -> None:
+    """The bus ends before the process."""
+    auth.TELLERS.pop("bus", None)
 
 
 TOKENS = "/v3/auth/tokens"
 SERVICE = Service(
-    name="identity", types=("identity",), path="", dialect=KEYSTONE, versions=versions, config=Config, start=start,
+    name="identity", types=("identity",), path="", dialect=KEYSTONE, versions=versions, config=Config, start=start, stop=stop,
     resources=[domain.RESOURCE, project.RESOURCE, user.RESOURCE, group.RESOURCE, role.RESOURCE,
                catalogue.REGION, catalogue.SERVICE, catalogue.ENDPOINT, endpoint_group.RESOURCE, policy_store.RESOURCE,
                oauth1.RESOURCE, identity_provider.RESOURCE, mapping.RESOURCE, service_provider.RESOURCE],
@@ -99,6 +109,7 @@ SERVICE = Service(
         Route(TOKENS, "HEAD", validate.check, None),
         Route(TOKENS, "DELETE", validate.revoke, None, status=204),
         Route("/v3/ec2tokens", "POST", signed.from_ec2, None), Route("/v3/s3tokens", "POST", signed.from_s3, None),
+        Route("/v3/OS-REVOKE/events", "GET", validate.list_revocations, "identity:list_revoke_events", transaction="read"),
         Route("/v3/auth/catalog", "GET", validate.show_catalogue, "identity:get_auth_catalog"),
         *access.ROUTES, *access_rule.ROUTES, *application_credential.ROUTES, *assignment.ROUTES, *credential.ROUTES, *trust.ROUTES,
         *implied_role.ROUTES, *membership.ROUTES, *project_tag.ROUTES, *project_tree.ROUTES,

@@ -92,7 +92,7 @@ def _by_passcode(call: Call, given: dict[str, Any]) -> Proof:
 def _by_token(call: Call, given: dict[str, Any]) -> Proof:
     app = _application(call)
     payload = read(app, given["id"])
-    if payload is None: raise errors.LoginRefused()
+    if payload is None: raise errors.TokenNotFound()
     if payload.delegation: raise Forbidden(action=f"Using a token of kind {payload.delegation[0]} to create another token")
     with app.database.read() as db: user = db.get(User, payload.user_id)
     if user is None: raise errors.LoginRefused()
