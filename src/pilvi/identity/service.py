@@ -17,6 +17,7 @@ from pilvi.identity.resources import (
     access_rule,
     application_credential,
     assignment,
+    audit_record,
     catalogue,
     credential,
     domain,
@@ -80,6 +81,7 @@ def start(application: Application) -> None:
     keyring.prepare()
     application.state |= {"keyring": keyring, "stories": OrderedDict()}
     application.database.written.append(auth.committed)
+    with application.database.write() as db: audit_record.prepare(db)
     if bus := application.bus:
         bus.subscribe("identity", {"revoked": lambda args, message: auth.heard()})
         auth.TELLERS["bus"] = lambda: bus.fanout("identity", "revoked", {})
@@ -100,7 +102,7 @@ SERVICE = Service(
     tables=[Assignment, Membership, ImpliedRole, TokenKey, Revocation, ApplicationCredential, AccessRule, RuleUse, Trust, Credential,
             endpoint_group.ProjectEndpoint, endpoint_group.ProjectEndpointGroup, policy_store.PolicyAssociation, oauth1.RequestToken,
             oauth1.AccessToken, Protocol, FederatedUser, limit.RegisteredLimit, limit.Limit,
-            domain_config.DomainConfig, user.PasswordHistory],
+            domain_config.DomainConfig, user.PasswordHistory, audit_record.AuditRecord, audit_record.AuditHead],
     rules=policies.RULES,
     routes=[
         Route("/v3", "GET", show_version, ANYONE),
@@ -115,7 +117,7 @@ SERVICE = Service(
         *implied_role.ROUTES, *membership.ROUTES, *project_tag.ROUTES, *project_tree.ROUTES,
         *role_assignment.ROUTES, *own_password.ROUTES, *domain_config.ROUTES, *endpoint_group.ROUTES, *identity_provider.ROUTES,
         *limit.ROUTES, *protocol.ROUTES, *login.ROUTES, *mapping.ROUTES, *service_provider.ROUTES, *oauth1.ROUTES,
-        *policy_store.ROUTES, *catalogue.ROUTES, *role.ROUTES,
+        *policy_store.ROUTES, *catalogue.ROUTES, *role.ROUTES, *audit_record.ROUTES,
     ],
     loops=[Loop("rotate token keys", 300, lambda application: application.state["keyring"].prepare()),
            Loop("forget old passwords", 3600, compliance.trim_history)],

@@ -9,10 +9,10 @@ from typing import Any
 
 from pilvi.core import clock, trace
 from pilvi.core.context import Call
-from pilvi.core.errors import Invalid
+from pilvi.core.errors import Failure, Invalid
 from pilvi.core.http.app import Application, Response
 from pilvi.identity import errors
-from pilvi.identity.resources import trust
+from pilvi.identity.resources import audit_record, trust
 from pilvi.identity.token import receipt, scope
 from pilvi.identity.token.facts import Facts, facts_of
 from pilvi.identity.token.formats import Payload, new_audit_id, seal
@@ -39,7 +39,31 @@ BODY = {"type": "object", "required": ["auth"], "properties": {"auth": {
 
 
 def issue(call: Call) -> Response:
-    """The token goes into X-Subject-Token, its facts and the catalogue into the body."""
+    """The token goes into X-Subject-Token, its facts and the catalogue into the body. Each attempt is told to the audit log."""
+    assert call.application is not None
+    methods = [str(method)[:80] for method in call.body["auth"]["identity"]["methods"]]
+    try: response = _issue(call)
+    except Failure as failure:
+        _note(call.application, _named_user(call), "failure", methods, reason=str(failure.status))
+        raise
+    if response.status == 401: _note(call.application, response.body["receipt"]["user"]["id"], "pending", methods, reason="401")
+    else: _note(call.application, response.body["token"]["user"]["id"], "success", response.body["token"]["methods"])
+    return response
+
+
+def _note(app: Application, user_id: str, outcome: str, methods: list[str], *, reason: str = "") -> None:
+    with app.database.write() as db: audit_record.note_login(db, user_id, outcome, methods, reason=reason)
+
+
+def _named_user(call: Call) -> str:
+    """Whom an attempt that failed was about: the user's id or name, as the client wrote it."""
+    for given in call.body["auth"]["identity"].values():
+        user = given.get("user") if isinstance(given, dict) else None
+        if isinstance(user, dict) and (user.get("id") or user.get("name")): return str(user.get("id") or user.get("name"))[:255]
+    return ""
+
+
+def _issue(call: Call) -> Response:
     assert call.application is not None and call.request is not None
     app, asked = call.application, call.body["auth"]
     story = trace.Trace(steps={"ask": "boot.01", "answer": "boot.02"})
