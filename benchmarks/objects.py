@@ -140,7 +140,8 @@ def swift(home: Path, replicas: int) -> Iterator[Subject]:
             pids.append(run(binaries / f"swift-{kind}-server", home / f"{kind}.conf"))
         (home / "proxy.conf").write_text(
             f"[DEFAULT]\nbind_port = {base}\n{common}[pipeline:main]\npipeline = catch_errors gatekeeper cache listing_formats "
-            "tempauth copy slo dlo versioned_writes symlink proxy-server\n[app:proxy-server]\nuse = egg:swift#proxy\naccount_autocreate = true\n"
+            "tempauth copy slo dlo versioned_writes symlink proxy-server\n"
+            "[app:proxy-server]\nuse = egg:swift#proxy\naccount_autocreate = true\n"
             f"[filter:cache]\nuse = egg:swift#memcache\nmemcache_servers = 127.0.0.1:{base + 5}\n"
             f"[filter:tempauth]\nuse = egg:swift#tempauth\nuser_test_tester = {KEY} .admin\n"
             + "".join(f"[filter:{name}]\nuse = egg:swift#{name}\n" for name in
