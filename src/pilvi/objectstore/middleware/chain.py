@@ -16,6 +16,7 @@ from pilvi.objectstore.middleware.keystone import Keystone
 from pilvi.objectstore.middleware.listing_formats import ListingFormats
 from pilvi.objectstore.middleware.object_versioning import ObjectVersioning
 from pilvi.objectstore.middleware.quotas import AccountQuotas, ContainerQuotas
+from pilvi.objectstore.middleware.s3.api import S3
 from pilvi.objectstore.middleware.slo import StaticLargeObjects
 from pilvi.objectstore.middleware.symlink import Symlinks
 from pilvi.objectstore.middleware.tempauth import TempAuth
@@ -34,6 +35,7 @@ ORDER: Sequence[Link] = (
     Cors,
     ListingFormats,
     TempURL,
+    S3,
     TempAuth,
     Keystone,
     BulkDelete,
