@@ -16,7 +16,7 @@ from pilvi.objectstore.middleware.s3.call import BUCKET_NAME, KEY_BYTES, SEGMENT
 from pilvi.objectstore.middleware.s3.faults import S3Refused
 from pilvi.objectstore.middleware.s3.signature import STREAMING, Signed
 from pilvi.objectstore.middleware.tempauth import TempAuth
-from pilvi.objectstore.proxy.message import Handler, Request, Response, size_of
+from pilvi.objectstore.proxy.message import HTML, Handler, Request, Response, size_of
 from pilvi.objectstore.proxy.world import World
 
 Operation = Callable[[S3Call], Awaitable[Response]]
@@ -59,6 +59,8 @@ class S3:
         if not signature.is_s3(request.headers, request.query): return self._plain(await self.application(request))
         try: response = await self._answer(request)
         except S3Refused as failure: response = _fault(failure, request)
+        if request.method == "HEAD" and isinstance(response.body, bytes): response.body = b""
+        response.headers.setdefault("content-type", HTML)
         response.headers |= {"x-amz-request-id": request.trans_id, "x-amz-id-2": request.trans_id}
         response.notes = {name: value for name, value in response.notes.items() if name != "listing"}
         return response
@@ -131,7 +133,11 @@ class S3:
 
     def _ask(self, signed: Signed) -> tuple[Identity, str]:
         call = self.world.application.state["service_call"]()
-        who = identity.s3_identity(call, signed.access, signed.text, signed.signature)
+        for text in signed.texts:
+            try: who = identity.s3_identity(call, signed.access, text, signed.signature)
+            except Unauthenticated:
+                if text == signed.texts[-1]: raise
+            else: break
         return who, identity.s3_secret(call, who.user_id, signed.access)
 
 

@@ -78,7 +78,7 @@ async def versioning(call: S3Call) -> Response:
 async def set_versioning(call: S3Call) -> Response:
     """PUT /bucket?versioning"""
     status = xml.parse(await call.body(), "VersioningConfiguration").findtext("Status")
-    if status not in ("Enabled", "Suspended"): raise S3Refused("IllegalVersioningConfigurationException")
+    if status not in ("Enabled", "Suspended"): raise S3Refused("MalformedXML")
     await call.swift("POST", call.bucket, headers={"x-versions-enabled": "true" if status == "Enabled" else "false"})
     return Response(200)
 
@@ -96,7 +96,7 @@ async def delete_many(call: S3Call) -> Response:
     gate = asyncio.Semaphore(AT_ONCE)
 
     async def one(key: str | None, version: str | None) -> tuple[str, list[tuple[str, Any]]] | None:
-        if not key: raise S3Refused("MalformedXML")
+        if not key: raise S3Refused("UserKeyMustBeSpecified")
         async with gate:
             try: response = await remove(call, key, version)
             except S3Refused as failure:

@@ -4,7 +4,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pilvi.objectstore.middleware.s3 import xml
 from pilvi.objectstore.middleware.s3.faults import S3Refused, of_status
@@ -16,7 +16,8 @@ SEGMENTS = "+segments"
 BUCKET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9_-]")
 KEY_BYTES = 1024
 META = "x-amz-meta-"
-PASSED = ("content-type", "content-encoding", "content-disposition", "content-language", "cache-control", "expires")
+PASSED = ("content-type", "content-encoding", "content-disposition", "content-language", "cache-control", "expires", "x-robots-tag",
+          "x-delete-at", "x-delete-after")
 S3_ETAG = "x-object-sysmeta-s3-etag"
 
 
@@ -52,9 +53,10 @@ class S3Call:
         response = await self.application(asked)
         self.request.owner = self.request.owner or asked.owner
         if response.status < 400 or response.status in fails: return response
-        await response.close()
+        text = (await response.read()).decode("utf-8", "replace") if method != "HEAD" else ""
         if response.status == 404 and key and method != "GET" and bucket and not await self._bucket_exists(bucket): key = None
         failure = of_status(response.status, bucket, key, method)
+        if response.status == 400 and text and not text.startswith("<"): failure.message = text
         if response.headers.get("x-object-version-id"): failure.facts["VersionId"] = response.headers["x-object-version-id"]
         raise failure
 
@@ -94,8 +96,8 @@ def document(name: str, fields: list[tuple[str, xml.Value]] | str, status: int =
 
 
 def moment(last_modified: str) -> str:
-    """A listing's instant as S3 writes it."""
-    return f"{datetime.fromisoformat(last_modified):%Y-%m-%dT%H:%M:%S}.000Z"
+    """A listing's instant as S3 writes it: rounded up, as in Last-Modified."""
+    return f"{datetime.fromisoformat(last_modified) + timedelta(microseconds=999_999):%Y-%m-%dT%H:%M:%S}.000Z"
 
 
 def s3_etag(listed: str) -> str:

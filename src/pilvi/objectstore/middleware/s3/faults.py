@@ -41,6 +41,7 @@ CODES: dict[str, tuple[int, str]] = {
     "ServiceUnavailable": (503, "Please reduce your request rate."),
     "SignatureDoesNotMatch": (403, "The request signature we calculated does not match the signature you provided."),
     "TooManyBuckets": (400, "You have attempted to create more buckets than allowed."),
+    "UserKeyMustBeSpecified": (400, "The bucket POST must contain the specified field name."),
     "XAmzContentSHA256Mismatch": (400, "The provided 'x-amz-content-sha256' header does not match what was computed."),
 }
 

@@ -78,6 +78,7 @@ async def versions(call: S3Call) -> Response:
     name = _namer(query)
     fields: Fields = [("Name", call.bucket), ("Prefix", name(query.get("prefix", ""))), ("KeyMarker", name(query.get("key-marker", ""))),
                       ("VersionIdMarker", query.get("version-id-marker", "")), ("MaxKeys", most), ("IsTruncated", truncated)]
+    if query.get("encoding-type"): fields.append(("EncodingType", "url"))
     if "delimiter" in query: fields.append(("Delimiter", query["delimiter"]))
     if truncated and lines:
         fields += [("NextKeyMarker", name(lines[-1].get("name") or lines[-1]["subdir"])),

@@ -14,7 +14,7 @@ import msgspec
 from pilvi.objectstore.middleware.s3 import xml
 from pilvi.objectstore.middleware.s3.call import S3_ETAG, SEGMENTS, S3Call, document, moment
 from pilvi.objectstore.middleware.s3.faults import S3Refused
-from pilvi.objectstore.middleware.s3.object_ import _instant, source_of
+from pilvi.objectstore.middleware.s3.object_ import _instant, conditional, source_of
 from pilvi.objectstore.middleware.s3.payload import md5_hex
 from pilvi.objectstore.proxy.message import Response, once
 
@@ -100,8 +100,8 @@ async def list_parts(call: S3Call) -> Response:
     truncated, parts = len(parts) > most, parts[:most]
     fields: list[tuple[str, Any]] = [
         ("Bucket", call.bucket), ("Key", call.key), ("UploadId", call.query["uploadId"]), ("Initiator", call.owner), ("Owner", call.owner),
-        ("StorageClass", "STANDARD"), ("PartNumberMarker", after), ("MaxParts", most), ("IsTruncated", truncated)]
-    if parts: fields.append(("NextPartNumberMarker", parts[-1][0]))
+        ("StorageClass", "STANDARD"), ("PartNumberMarker", after),
+        ("NextPartNumberMarker", parts[-1][0] if parts else 0), ("MaxParts", most), ("IsTruncated", truncated)]
     fields += [("Part", [("PartNumber", number), ("LastModified", moment(line["last_modified"])), ("ETag", f'"{line["hash"]}"'),
                          ("Size", line["bytes"])]) for number, line in parts]
     return document("ListPartsResult", fields)
@@ -116,9 +116,10 @@ async def list_uploads(call: S3Call) -> Response:
     response = await call.swift("GET", _segments(call), query={"prefix": prefix, "marker": after}, fails=(404,))
     lines = [line for line in response.notes["listing"].lines if line["content_type"] == "application/x-s3-upload"] if response.ok else []
     truncated, lines = len(lines) > most, lines[:most]
+    last = lines[-1]["name"].rpartition("/") if lines else ("", "", "")
     fields: list[tuple[str, Any]] = [
         ("Bucket", call.bucket), ("KeyMarker", marker or ""), ("UploadIdMarker", call.query.get("upload-id-marker", "")),
-        ("Prefix", prefix), ("MaxUploads", most), ("IsTruncated", truncated)]
+        ("NextKeyMarker", last[0]), ("NextUploadIdMarker", last[2]), ("Prefix", prefix), ("MaxUploads", most), ("IsTruncated", truncated)]
     for line in lines:
         key, _, upload = line["name"].rpartition("/")
         fields.append(("Upload", [("Key", key), ("UploadId", upload), ("Initiator", call.owner), ("Owner", call.owner),
@@ -148,6 +149,7 @@ async def complete(call: S3Call) -> Response:
     body = msgspec.json.encode(manifest)
     headers = {**kept, "content-type": marker.headers.get(TYPE, "application/octet-stream"), S3_ETAG: etag, UPLOAD: call.query["uploadId"],
                "content-length": str(len(body))}
+    conditional(call)
     if "if-none-match" in call.headers: headers["if-none-match"] = call.headers["if-none-match"]
     response = await call.swift("PUT", call.bucket, call.key, headers=headers, query={"multipart-manifest": "put"}, body=once(body),
                                 notes={"listed parameters": f"; s3_etag={etag}"})

@@ -16,7 +16,7 @@ from pilvi.objectstore.proxy.message import Response, is_true, quoted
 
 CONDITIONS = ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "range")
 SHOWN = ("content-type", "content-length", "content-encoding", "content-disposition", "content-language", "content-range", "cache-control",
-         "expires", "last-modified", "accept-ranges", "x-parts-count")
+         "expires", "last-modified", "accept-ranges", "x-parts-count", "x-robots-tag")
 OVERRIDES = ("content-type", "content-language", "expires", "cache-control", "content-disposition", "content-encoding")
 
 
@@ -59,9 +59,16 @@ async def put(call: S3Call) -> Response:
     if "x-amz-copy-source" in call.headers: return await _copy(call)
     headers = call.metadata() | _length(call)
     if "content-md5" in call.headers: headers["etag"] = md5_hex(call.headers["content-md5"])
+    conditional(call)
     if "if-none-match" in call.headers: headers["if-none-match"] = call.headers["if-none-match"]
     response = await call.swift("PUT", call.bucket, call.key, headers=headers, body=call.secure_body)
     return Response(200, {name: value for name, value in shown(response).items() if name in ("etag", "x-amz-version-id")})
+
+
+def conditional(call: S3Call) -> None:
+    """Of conditions on a write only that nothing is there is known. Raises S3Refused."""
+    unknown = {"if-match", "if-modified-since", "if-unmodified-since"} & call.headers.keys()
+    if unknown or call.headers.get("if-none-match", "*") != "*": raise S3Refused("NotImplemented")
 
 
 def _length(call: S3Call) -> dict[str, str]:
@@ -72,6 +79,7 @@ def _length(call: S3Call) -> dict[str, str]:
 def source_of(call: S3Call) -> tuple[dict[str, str], dict[str, str]]:
     """(headers, query) that make a PUT a copy of x-amz-copy-source. Raises S3Refused."""
     path, _, version = call.headers["x-amz-copy-source"].partition("?versionId=")
+    if "?" in path: raise S3Refused("InvalidArgument", "Unsupported copy source parameter.")
     bucket, _, key = unquote(path, errors="surrogateescape").lstrip("/").partition("/")
     if not bucket or not key:
         raise S3Refused("InvalidArgument", "Copy Source must mention the source bucket and key: sourcebucket/sourcekey")

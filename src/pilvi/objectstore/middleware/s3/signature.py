@@ -41,6 +41,13 @@ class Signed(Struct, frozen=True):
     """Version 4: (day, region, service, aws4_request)."""
     moment: str = ""
     """Version 4: the date as written."""
+    other: bytes = b""
+    """Version 2: what some clients sign instead, a bucket's path with a slash behind it."""
+
+    @property
+    def texts(self) -> tuple[bytes, ...]:
+        """Everything that may have been signed."""
+        return (self.text, self.other) if self.other else (self.text,)
 
 
 def is_s3(headers: dict[str, str], query: dict[str, str]) -> bool:
@@ -59,11 +66,10 @@ def parse(method: str, raw_path: str, query_string: str, headers: dict[str, str]
     return _v2_query(method, raw_path, query_string, headers, query, now)
 
 
-def sign(secret: str, signed: Signed) -> str:
-    """What the signature must be."""
-    if signed.version == 2:
-        return base64.b64encode(hmac.digest(secret.encode(), signed.text, "sha1")).decode()
-    return hmac.new(signing_key(secret, signed.scope), signed.text, "sha256").hexdigest()
+def sign(secret: str, signed: Signed, text: bytes) -> str:
+    """What the signature of a text must be."""
+    if signed.version == 2: return base64.b64encode(hmac.digest(secret.encode(), text, "sha1")).decode()
+    return hmac.new(signing_key(secret, signed.scope), text, "sha256").hexdigest()
 
 
 def signing_key(secret: str, scope: tuple[str, ...]) -> bytes:
@@ -75,7 +81,8 @@ def signing_key(secret: str, scope: tuple[str, ...]) -> bytes:
 
 def same(secret: str, signed: Signed) -> bool:
     """Does the signature fit? In constant time."""
-    return hmac.compare_digest(sign(secret, signed).encode(), signed.signature.encode("utf-8", "replace"))
+    given = signed.signature.encode("utf-8", "replace")
+    return any(hmac.compare_digest(sign(secret, signed, text).encode(), given) for text in signed.texts)
 
 
 # -- version 4
@@ -87,14 +94,15 @@ def _v4_header(method: str, raw_path: str, query_string: str, headers: dict[str,
     payload = headers.get("x-amz-content-sha256")
     if payload is None: raise S3Refused("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
     given = fields["Credential"], fields["SignedHeaders"], fields["Signature"]
-    return _v4(method, raw_path, query_string, headers, *given, moment, payload, now, 0)
+    return _v4(method, raw_path, query_string, headers, *given, moment, payload, now, None)
 
 
 def _v4_query(method: str, raw_path: str, query_string: str, headers: dict[str, str], query: dict[str, str], now: float) -> Signed:
     try: expires = int(query["X-Amz-Expires"])
     except (KeyError, ValueError): raise S3Refused("AuthorizationQueryParametersError") from None
-    if not 0 < expires <= LONGEST_SECONDS:
-        raise S3Refused("AuthorizationQueryParametersError", "X-Amz-Expires must be between 1 and 604800 seconds")
+    if expires < 0: raise S3Refused("AuthorizationQueryParametersError", "X-Amz-Expires must be non-negative")
+    if expires > LONGEST_SECONDS:
+        raise S3Refused("AuthorizationQueryParametersError", "X-Amz-Expires must be less than a week (in seconds); that is, 604800")
     wanted = ("X-Amz-Credential", "X-Amz-SignedHeaders", "X-Amz-Signature", "X-Amz-Date")
     if query["X-Amz-Algorithm"] != V4 or not all(name in query for name in wanted): raise S3Refused("AuthorizationQueryParametersError")
     credential, signed_headers, signature, moment = (query[name] for name in wanted)
@@ -103,7 +111,7 @@ def _v4_query(method: str, raw_path: str, query_string: str, headers: dict[str, 
 
 
 def _v4(method: str, raw_path: str, query_string: str, headers: dict[str, str], credential: str, signed_headers: str, signature: str,
-        moment: str, payload: str, now: float, expires: int) -> Signed:
+        moment: str, payload: str, now: float, expires: int | None) -> Signed:
     access, *scope = credential.rsplit("/", 4)
     if len(scope) != 4 or scope[3] != "aws4_request" or scope[2] != "s3": raise S3Refused("AuthorizationHeaderMalformed")
     _check_age(_amz_seconds(moment), now, expires)
@@ -134,9 +142,9 @@ def _amz_seconds(moment: str) -> float:
     except ValueError: raise S3Refused("AccessDenied", NO_DATE) from None
 
 
-def _check_age(moment: float, now: float, expires: int) -> None:
-    if expires and now > moment + expires: raise S3Refused("AccessDenied", "Request has expired")
-    if moment > now + SKEW_SECONDS or (not expires and moment < now - SKEW_SECONDS): raise S3Refused("RequestTimeTooSkewed")
+def _check_age(moment: float, now: float, expires: int | None) -> None:
+    if expires is not None and now > moment + expires: raise S3Refused("AccessDenied", "Request has expired")
+    if moment > now + SKEW_SECONDS or (expires is None and moment < now - SKEW_SECONDS): raise S3Refused("RequestTimeTooSkewed")
 
 
 # -- version 2
@@ -147,16 +155,23 @@ def _v2_header(method: str, raw_path: str, query_string: str, headers: dict[str,
     date = headers.get("x-amz-date") or headers.get("date", "")
     try: moment = parsedate_to_datetime(date).timestamp()
     except (ValueError, TypeError): moment = _amz_seconds(date)
-    _check_age(moment, now, 0)
+    _check_age(moment, now, None)
     shown = "" if "x-amz-date" in headers else date
-    return Signed(access, signature, _v2_text(method, raw_path, query_string, headers, shown), 2)
+    return _v2(access, signature, method, raw_path, query_string, headers, shown)
 
 
 def _v2_query(method: str, raw_path: str, query_string: str, headers: dict[str, str], query: dict[str, str], now: float) -> Signed:
     try: expires = int(query["Expires"])
     except (KeyError, ValueError): raise S3Refused("AccessDenied", "Query-string authentication requires the Expires parameter") from None
     if now > expires: raise S3Refused("AccessDenied", "Request has expired")
-    return Signed(query["AWSAccessKeyId"], query["Signature"], _v2_text(method, raw_path, query_string, headers, str(expires)), 2)
+    return _v2(query["AWSAccessKeyId"], query["Signature"], method, raw_path, query_string, headers, str(expires))
+
+
+def _v2(access: str, signature: str, method: str, raw_path: str, query_string: str, headers: dict[str, str], date: str) -> Signed:
+    text = _v2_text(method, raw_path, query_string, headers, date)
+    only_bucket = raw_path.count("/") == 1 and len(raw_path) > 1
+    other = _v2_text(method, raw_path + "/", query_string, headers, date) if only_bucket else b""
+    return Signed(access, signature, text, 2, other=other)
 
 
 def _v2_text(method: str, raw_path: str, query_string: str, headers: dict[str, str], date: str) -> bytes:
