@@ -56,6 +56,8 @@ class Service:
     door: Callable[[Application], Any] | None = None
     """Makes an ASGI application that answers instead of the routes: for a service that streams, whose clients want the root of an address.
     It listens on the port after the cloud's, and under the service's mount point."""
+    catalogued: bool = True
+    """Is it in identity's catalogue?"""
 
     @property
     def mount(self) -> str:

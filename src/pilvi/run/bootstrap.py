@@ -29,7 +29,8 @@ USERS = {"admin": ("admin", "admin"), "demo": ("demo", "member"), "pilvi-control
 """{user: (project, role)}"""
 CHEAPEST_ROUNDS = 4
 NAMES = {"identity": "keystone", "image": "glance", "placement": "placement", "network": "neutron", "block-storage": "cinderv3",
-         "volumev3": "cinderv3", "compute": "nova", "object-store": "swift"}
+         "volumev3": "cinderv3", "compute": "nova", "object-store": "swift", "metric": "gnocchi", "alarming": "aodh",
+         "rating": "cloudkitty", "orchestration": "heat"}
 
 
 def passwords(settings: Settings) -> dict[str, str]:
@@ -72,13 +73,13 @@ def _catalogue(db: Session, settings: Settings, services: Sequence[Service]) -> 
     """One service and three endpoints for each type; addresses follow --listen."""
     if db.get(Region, settings.region) is None: db.add(Region(id=settings.region))
     for service in services:
-        for kind in service.types:
+        for kind in service.types if service.catalogued else ():
             row = db.scalar(select(CatalogueService).where(CatalogueService.type == kind))
             if row is None:
                 row = CatalogueService(type=kind, name=NAMES.get(kind, kind))
                 db.add(row)
                 db.flush()
-            _endpoints(db, settings, row.id, (settings.door_url if service.door else settings.url + service.mount) + service.path)
+            _endpoints(db, settings, row.id, (settings.door_url if service.door else f"{settings.url}/{kind}") + service.path)
 
 
 def _endpoints(db: Session, settings: Settings, service_id: str, url: str) -> None:

@@ -69,6 +69,7 @@ def up(
     bus_url: Annotated[str, typer.Option(help="nats://… instead of a unix socket.")] = "",
     network_listen: Annotated[str, typer.Option(help="ADDRESS:PORT at which other hosts reach the network's database.")] = "",
     tunnel_address: Annotated[str, typer.Option(help="This machine's address for tunnels to other hosts.")] = "",
+    meter_seconds: Annotated[float, typer.Option(help="How often what machines do is sampled; 60 if not given.", min=0)] = 0,
     privileged_control: Annotated[bool, typer.Option(hidden=True, help="Control runs as root too.")] = False,
 ) -> None:
     """Starts the cloud in the background; the first time it makes flavors, networks, an image and a first server."""
@@ -87,7 +88,7 @@ def up(
         raise fail(f"The cloud in {directory} is a real one; give another folder with --state.", 2)
     for name, value in (("listen", listen), ("hosts", hosts if hosts != 1 else 0), ("seed", seed), ("failures", failures),
                         ("database_url", database_url), ("bus_url", bus_url), ("network_listen", network_listen),
-                        ("tunnel_address", tunnel_address)):
+                        ("tunnel_address", tunnel_address), ("meter_seconds", meter_seconds)):
         if running and value and value != getattr(wish, name): say(f"--{name.replace('_', '-')} is heeded after `pilvi down`")
         elif value: setattr(wish, name, value)
     wish.unprivileged = os.geteuid() == 0 and not privileged_control
@@ -243,6 +244,24 @@ def report(server: str) -> None:
     from pilvi.run import explain
     try: out.print(str(explain.report(admin(), server, Path.cwd())))
     except LookupError as failure: raise fail(str(failure)) from None
+
+
+@app.command()
+def invoice(
+    project: str, month: Annotated[str, typer.Option(help="2026-11; this month if nothing is given.")] = "",
+    begin: Annotated[str, typer.Option("--from", help="2026-11-01T00:00:00Z")] = "",
+    end: Annotated[str, typer.Option("--to", help="2026-11-15T00:00:00Z")] = "",
+    currency: Annotated[str, typer.Option(help="If not the configured one.")] = "",
+    csv: Annotated[Path | None, typer.Option(help="A file of this name instead of the screen.")] = None,
+) -> None:
+    """What a project used in a period, to the second, and what it costs."""
+    from pilvi.core.errors import Failure
+    from pilvi.run import invoice as bills
+    from pilvi.telemetry.rating.bill import as_csv
+    try: bill = bills.fetch(admin(), project, month, begin, end, currency)
+    except (LookupError, Failure) as failure: raise fail(str(failure)) from None
+    if csv: csv.write_text(as_csv(bill["lines"]), newline="")
+    else: out.print(bills.table(bill, project))
 
 
 @app.command()

@@ -44,6 +44,8 @@ class Settings(Struct, kw_only=True, omit_defaults=True):
     """This host's own address for the tunnels to other hosts."""
     external_cidr: str = ""
     host_name: str = ""
+    meter_seconds: float = 60.0
+    """How often hosts sample what their machines do."""
     agent: bool = True
     """Is this machine a host of its own cloud?"""
     control: bool = True

@@ -72,6 +72,10 @@ class Response:
         return self.body if isinstance(self.body, bytes) else msgspec.json.encode(self.body)
 
 
+SENT = Response()
+"""What a stream's function returns that has sent its answer itself."""
+
+
 class Application:
     """A running service."""
 
@@ -122,7 +126,7 @@ class Application:
             return Response(status, document)
         entry, names = self.resolve(call, request)
         if entry.stream: raise NotAllowed(method=request.method, allow="")
-        if entry.body is not None or request.method in ("POST", "PUT", "PATCH"):
+        if not entry.raw and (entry.body is not None or request.method in ("POST", "PUT", "PATCH")):
             call.body = faults.parse(request.body, request.headers.get("content-type", ""))
         if entry.body is not None: _schema(entry.body, call.version).check(call.body)
         return self.run(entry, call, names)
@@ -247,6 +251,7 @@ class Application:
             with trace.active(call.trace):
                 entry, names = await loop.run_in_executor(self.threads, self.resolve, call, request)
                 answer = await entry.function(call, receive, send, **names)
+            if answer is SENT: return
             response = answer if isinstance(answer, Response) else Response(entry.status, answer)
         except Failure as failure:
             response = self.fault(failure, call)

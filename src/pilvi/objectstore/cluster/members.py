@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from pilvi.core import clock
-from pilvi.objectstore.node.interface import Full, Node, NodeDown
+from pilvi.objectstore.node.interface import Full, Node, NodeDown, Uploading
 from pilvi.objectstore.policies import Policies
 from pilvi.objectstore.ring.lookup import Device, Ring, name_hash, partition_of
 
 SUSPECT_SECONDS = 10.0
-CALL_SECONDS = 15.0
+CALL_SECONDS = 5.0
 
 
 class Members:
@@ -43,19 +43,33 @@ class Members:
         """One operation on one device. Raises NodeDown, also after so many seconds; then it is suspect for a while."""
         if device.node == self.own and self.local: return await self.local.call(device.name, operation, *arguments)
         try: return await asyncio.wait_for(self.node(device).call(device.name, operation, *arguments), seconds)
-        except TimeoutError: failure = NodeDown(reason=f"{device.node} takes longer than {seconds} s")
-        except NodeDown as met: failure = met
-        self.suspect(device)
-        raise failure
+        except TimeoutError: raise self.silent(device, seconds) from None
+        except NodeDown:
+            self.suspect(device)
+            raise
+
+    async def upload(self, device: Device, folder: str, partition: int, name: str) -> Uploading:
+        """Begins a file on a device. Raises NodeDown, Full."""
+        try: return await asyncio.wait_for(self.node(device).upload(device.name, folder, partition, name), CALL_SECONDS)
+        except TimeoutError: raise self.silent(device, CALL_SECONDS) from None
+        except NodeDown:
+            self.suspect(device)
+            raise
 
     def suspect(self, device: Device) -> None:
-        """It did not answer."""
+        """It can't be reached, or refuses."""
         self._suspects[device.node, device.name] = clock.monotonic() + SUSPECT_SECONDS
+
+    def silent(self, device: Device, seconds: float) -> NodeDown:
+        """Its node does not answer in time: nobody need wait for its other devices too."""
+        self._suspects[device.node, ""] = clock.monotonic() + SUSPECT_SECONDS
+        return NodeDown(reason=f"{device.node} takes longer than {seconds} s")
 
     def suspected(self, device: Device) -> bool:
         """Did it not answer, a moment ago?"""
-        until = self._suspects.get((device.node, device.name))
-        return until is not None and until > clock.monotonic()
+        if not self._suspects: return False
+        until = max(self._suspects.get((device.node, device.name), 0.0), self._suspects.get((device.node, ""), 0.0))
+        return until > clock.monotonic()
 
     def reading_order(self, ring: Ring, partition: int) -> list[Device]:
         """The devices that should hold it: this process's own first, suspects last."""

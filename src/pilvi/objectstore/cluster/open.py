@@ -9,15 +9,16 @@ from __future__ import annotations
 import time
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from pilvi.core.crypto import secret_file
+from pilvi.core.drivers import Drivers
 from pilvi.objectstore.cluster.members import Members
 from pilvi.objectstore.cluster.options import StorageOptions
 from pilvi.objectstore.cluster.store import ClusterStore
 from pilvi.objectstore.node.device import LocalDevice
 from pilvi.objectstore.node.interface import Node, NodeDown
 from pilvi.objectstore.node.local import LocalNode
-from pilvi.objectstore.node.remote import RemoteNode
 from pilvi.objectstore.node.update import ContainerTeller
 from pilvi.objectstore.policies import Policies, Policy
 from pilvi.objectstore.ring import build, file
@@ -42,9 +43,14 @@ def open_store(directory: Path, options: StorageOptions | None = None, *, own: s
     return ClusterStore(members)
 
 
+NODES = Drivers[Any]({"remote": "pilvi.objectstore.node.remote:RemoteNode"})
+"""Its HTTP library is loaded where there is a second node only."""
+
+
 def _reach(key: bytes, device: Device) -> Node:
     if not device.url: raise NodeDown(reason=f"the ring has no address of node {device.node}")
-    return RemoteNode(device.url, key)
+    node: Node = NODES["remote"](device.url, key)
+    return node
 
 
 def ring_names(options: StorageOptions) -> dict[str, float]:

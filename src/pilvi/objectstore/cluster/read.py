@@ -9,7 +9,7 @@ from pilvi.objectstore.cluster.members import Members, down, majority
 from pilvi.objectstore.node.interface import NodeDown, NoObject, NoQuorum, ObjectInfo, Source
 from pilvi.objectstore.ring.lookup import Device, Ring
 
-OPEN_SECONDS = 10.0
+OPEN_SECONDS = 4.0
 
 
 class Reading:
@@ -36,13 +36,15 @@ class Reading:
     async def _open(self, device: Device) -> Source:
         node = self.members.node(device)
         try: return await asyncio.wait_for(node.open(device.name, self.folder, self.partition, self.hashed, self.past), OPEN_SECONDS)
-        except (TimeoutError, NodeDown) as failure:
+        except TimeoutError: raise self.members.silent(device, OPEN_SECONDS) from None
+        except NodeDown:
             self.members.suspect(device)
-            raise NodeDown(reason=str(failure)) from failure
+            raise
 
     async def _ask(self, device: Device, what: str) -> Any:
         if what == "open": return await self._open(device)
-        return await self.members.call(device, "object_head", self.folder, self.partition, self.hashed, self.past)
+        return await self.members.call(device, "object_head", self.folder, self.partition, self.hashed, self.past,
+                                       seconds=OPEN_SECONDS)
 
     async def _first(self, what: str) -> Any:
         """The first good answer. A copy older than a tombstone seen on the way is none."""

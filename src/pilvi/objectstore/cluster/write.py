@@ -139,7 +139,7 @@ class Copies:
 
         async def one(device: Device, tell: list[int]) -> tuple[Uploading, list[int]]:
             def start(place: Device) -> Coroutine[Any, Any, Uploading]:
-                return writing.members.node(place).upload(place.name, writing.folder, writing.partition, writing.hashed)
+                return writing.members.upload(place, writing.folder, writing.partition, writing.hashed)
             return await writing.somewhere(device, start), tell
 
         results = await asyncio.gather(*(one(device, tell) for device, tell in zip(writing.devices, writing.tell, strict=True)),

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -11,7 +12,6 @@ from pilvi.objectstore.cluster.members import down
 from pilvi.objectstore.cluster.rings import RingFiles
 from pilvi.objectstore.loops.work import Work
 from pilvi.objectstore.node.device import DeviceInUse, LocalDevice
-from pilvi.objectstore.node.remote import RemoteNode
 
 LOG = structlog.get_logger()
 
@@ -28,8 +28,8 @@ class Join:
         await work.run(self.adopt, work)
         mine = self._rings.versions()
         for device in self._rings.others():
-            node = work.members.node(device)
-            if not isinstance(node, RemoteNode) or work.members.suspected(device): continue
+            node: Any = work.members.node(device)
+            if node is work.node or work.members.suspected(device): continue
             try:
                 theirs = await node.ring_versions()
                 for name, version in mine.items():

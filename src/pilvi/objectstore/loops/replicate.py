@@ -113,7 +113,7 @@ async def _send(work: Work, device: LocalDevice, folder: str, partition: int, na
             await work.members.call(target, "object_put", folder, partition, name, source.record, source.head, False, [],
                                     seconds=CALL_SECONDS)
             return
-        upload = await work.members.node(target).upload(target.name, folder, partition, name)
+        upload = await work.members.upload(target, folder, partition, name)
         try:
             async for piece in source.read(0, source.record.length): await upload.write(piece)
             await upload.commit(source.record, False, [])
