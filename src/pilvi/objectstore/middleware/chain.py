@@ -11,6 +11,7 @@ from pilvi.objectstore.middleware.copy import Copy
 from pilvi.objectstore.middleware.cors import Cors
 from pilvi.objectstore.middleware.dlo import DynamicLargeObjects
 from pilvi.objectstore.middleware.domain_remap import DomainRemap
+from pilvi.objectstore.middleware.encryption import Encryption
 from pilvi.objectstore.middleware.formpost import FormPost
 from pilvi.objectstore.middleware.gatekeeper import Gatekeeper
 from pilvi.objectstore.middleware.info import Info
@@ -59,6 +60,7 @@ ORDER: Sequence[Link] = (
     VersionedWrites,
     ObjectVersioning,
     Symlinks,
+    Encryption,
 )
 
 

@@ -29,7 +29,7 @@ class DomainRemap:
         if len(parts) > 2 or not all(parts): raise Refused(400, "Bad domain in host header", PLAIN)
         container, account = (parts[0], parts[1]) if len(parts) == 2 else ("", parts[0])
         account = self._account(account)
-        inside = "/".join(part for part in (container, request.path.lstrip("/") if request.path != "/" else "") if part)
+        inside = "/".join(part for part in (container, request.path[1:]) if part)
         remapped = f"/v1/{account}/" + inside + ("/" if container and request.path == "/" else "")
         before, request.path = request.path, remapped
         request.raw_path = quoted(remapped)
