@@ -28,6 +28,7 @@ from pilvi.core.db.session import Database
 from pilvi.core.http import auth, client, fetch
 from pilvi.core.http.app import Application, Response, from_scope, send_response
 from pilvi.core.http.inprocess import InProcess
+from pilvi.core.http.protocol import BoundedHttp
 from pilvi.core.reconcile import Repeat
 from pilvi.core.service import Service
 from pilvi.core.wire import Base
@@ -219,7 +220,7 @@ def main(directory: Path) -> None:
 
 
 def _serving(application: Any) -> uvicorn.Config:
-    return uvicorn.Config(application, log_config=None, access_log=False, lifespan="off", loop="uvloop", http="httptools",
+    return uvicorn.Config(application, log_config=None, access_log=False, lifespan="off", loop="uvloop", http=BoundedHttp,
                           ws="websockets-sansio", proxy_headers=False, timeout_graceful_shutdown=5, server_header=False,
                           timeout_keep_alive=KEEP_ALIVE_SECONDS, h11_max_incomplete_event_size=65536)
 
