@@ -36,9 +36,9 @@ def validate(token: str, story: Any) -> Identity:
 class Telemetry:
     """The service and its callers."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, url: str = "") -> None:
         auth.validate_with(validate)
-        database = Database(f"sqlite:///{directory}/telemetry.sqlite")
+        database = Database(url or f"sqlite:///{directory}/telemetry.sqlite")
         migrate(database, "telemetry", [Base.metadata.tables[table.__tablename__] for table in SERVICE.tables])
         self.bus = MemoryBus("telemetry")
         self.application = Application(SERVICE, database=database, bus=self.bus)
