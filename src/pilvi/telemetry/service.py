@@ -60,7 +60,7 @@ def start(application: Application) -> None:
 SERVICE = Service(
     name="telemetry", types=("metric", "alarming", "rating"), path="", dialect=TELEMETRY, versions=versions, config=Config, start=start,
     tables=[ArchivePolicy, ArchivePolicyRule, ResourceType, MetricResource, MetricRevision, Metric, Bucket, Kept, LifecycleEvent],
-    handlers={"telemetry.collector": {"servers": servers.on_servers}},
+    handlers={"telemetry.collector": {"servers": servers.on_servers, "host": servers.on_host}},
     subscriptions=(Subscription("*", events.on_events),),
     loops=[Loop("census", CENSUS_SECONDS, census.take), Loop("forget events", 3600, events.forget)],
     rules={**access.RULES, **archive_policy.RULES, **resource_type.RULES, **event.RULES, **status.RULES},
