@@ -45,6 +45,12 @@ def _pages(call: Call, plural: str) -> Iterator[dict[str, Any]]:
         query["marker"] = page[plural][-1]["id"]
 
 
+def list_types(call: Call) -> list[dict[str, Any]]:
+    """The volume types."""
+    found: list[dict[str, Any]] = _send(call, "GET", "/v3/types", query={"is_public": "None"}).json()["volume_types"]
+    return found
+
+
 def list_pools(call: Call) -> list[dict[str, Any]]:
     """The pools: {name, capabilities: {total_capacity_gb, free_capacity_gb, …}}."""
     found: list[dict[str, Any]] = _send(call, "GET", "/v3/scheduler-stats/get_pools", query={"detail": "true"}).json()["pools"]
