@@ -21,6 +21,7 @@ from pilvi.telemetry.resources import (
     archive_policy,
     event,
     invoice,
+    live,
     measure,
     metric,
     price,
@@ -88,6 +89,6 @@ SERVICE = Service(
     rules={**access.RULES, **archive_policy.RULES, **resource_type.RULES, **event.RULES, **status.RULES,
            **alarm.RULES, **alarm_quota.RULES, **usage.RULES, **invoice.RULES},
     routes=[*status.ROUTES, *archive_policy.ROUTES, *resource_type.ROUTES, *metric.ROUTES, *resource_list.ROUTES, *resource.ROUTES,
-            *measure.ROUTES, *aggregates.ROUTES, *event.ROUTES, *prometheus.ROUTES,
+            *measure.ROUTES, *aggregates.ROUTES, *event.ROUTES, *prometheus.ROUTES, *live.ROUTES,
             *alarm.ROUTES, *alarm_quota.ROUTES, *usage.ROUTES, *invoice.ROUTES],
 )

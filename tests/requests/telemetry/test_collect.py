@@ -160,3 +160,21 @@ def test_the_census_counts_through_the_services(telemetry: Telemetry, monkeypatc
                      "storage.objects.size": 30, "storage.objects.containers": 1, "storage.objects.incoming.bytes": 40,
                      "storage.objects.outgoing.bytes": 50}
     assert telemetry.get(f"/v1/resource/volume/{ID}")["started_at"] == "2026-01-01T00:00:00+00:00"
+
+
+def test_live_counters_are_asked_for_while_somebody_looks(telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    class Compute:
+        name = "test"
+
+        def send(self, message: Message) -> Reply:
+            asked.append(message.path)
+            return Reply(200, {}, b'{"num_cpus": 1}')
+
+    monkeypatch.setitem(client.TRANSPORTS, "compute", Compute())
+    telemetry.application.state["service_call"] = Call
+    sample(telemetry, 1000.0, server())
+    for who in ("member", "reader"): assert telemetry.get(f"/v1/live/{ID}", who=who)["num_cpus"] == 1
+    assert asked == [f"/v2.1/servers/{ID}/diagnostics"]
+    assert telemetry.ask("GET", f"/v1/live/{ID}", who="other")[0] == 403 and telemetry.ask("GET", f"/v1/live/{OTHER_ID}")[0] == 404
