@@ -113,8 +113,8 @@ def until(holds: Callable[[], Any], seconds: float = 20.0) -> None:
 
 
 class World:
-    def __init__(self, folder: Path, config: Config | None = None) -> None:
-        self.database = Database(f"sqlite:///{folder}/telemetry.sqlite")
+    def __init__(self, folder: Path, config: Config | None = None, url: str = "") -> None:
+        self.database = Database(url or f"sqlite:///{folder}/telemetry.sqlite")
         tables = [*(r.table for r in SERVICE.resources), *SERVICE.tables]
         migrate(self.database, "telemetry", [table.__table__ for table in tables])
         self.bus, self.people, self.hooks = MemoryBus(), People(), Hooks()
@@ -159,8 +159,8 @@ class World:
 
 
 @contextmanager
-def world_in(folder: Path, config: Config | None = None) -> Iterator[World]:
-    """A world, closed at the end."""
-    made = World(folder, config)
+def world_in(folder: Path, config: Config | None = None, url: str = "") -> Iterator[World]:
+    """A world, closed at the end; over SQLite unless told otherwise."""
+    made = World(folder, config, url)
     try: yield made
     finally: made.close()
