@@ -95,5 +95,6 @@ SERVICE = Service(
     routes=[
         Route("/v2.1", "GET", show_version, ANYONE), Route("/v2.1/extensions", "GET", list_extensions, "os_compute_api:extensions"),
         *server_create.ROUTES, *server.ROUTES, *server_action.ROUTES, *server_label.ROUTES, *volume_attachment.ROUTES, *interface.ROUTES,
-        *task.ROUTES, *console.ROUTES, *diagnostics.ROUTES, *hold.ROUTES, *host.ROUTES, *aggregate.ROUTES, *flavor.ROUTES, *quota_set.ROUTES,
+        *task.ROUTES, *console.ROUTES, *diagnostics.ROUTES, *hold.ROUTES, *host.ROUTES, *aggregate.ROUTES, *flavor.ROUTES,
+        *quota_set.ROUTES,
     ])

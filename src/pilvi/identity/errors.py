@@ -158,3 +158,7 @@ class ServiceProviderNotFound(NotFound):
 
 class RemoteIdTaken(Conflict):
     """Duplicate remote ID: {id} is that of the identity provider {provider} already."""
+
+
+class CredentialNotFound(NotFound):
+    """Could not find credential: {id}."""

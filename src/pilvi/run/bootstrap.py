@@ -22,14 +22,15 @@ from pilvi.identity.resources.role import ImpliedRole, Role
 from pilvi.identity.resources.user import User
 from pilvi.run.settings import Settings
 
-ROLES = ("admin", "manager", "member", "reader", "service")
+ROLES = ("admin", "manager", "member", "reader", "service", "ResellerAdmin")
 IMPLIES = (("admin", "manager"), ("manager", "member"), ("member", "reader"))
 USERS = {"admin": ("admin", "admin"), "demo": ("demo", "member"), "pilvi-control": ("service", "admin"),
     "pilvi-host": ("service", "service")}
 """{user: (project, role)}"""
 CHEAPEST_ROUNDS = 4
 NAMES = {"identity": "keystone", "image": "glance", "placement": "placement", "network": "neutron", "block-storage": "cinderv3",
-         "volumev3": "cinderv3", "compute": "nova", "metric": "gnocchi", "alarming": "aodh", "rating": "cloudkitty"}
+         "volumev3": "cinderv3", "compute": "nova", "object-store": "swift", "metric": "gnocchi", "alarming": "aodh",
+         "rating": "cloudkitty", "orchestration": "heat"}
 
 
 def passwords(settings: Settings) -> dict[str, str]:
@@ -71,13 +72,13 @@ def _catalogue(db: Session, settings: Settings, services: Sequence[Service]) -> 
     """One service and three endpoints for each type; addresses follow --listen."""
     if db.get(Region, settings.region) is None: db.add(Region(id=settings.region))
     for service in services:
-        for kind in service.types:
+        for kind in service.types if service.catalogued else ():
             row = db.scalar(select(CatalogueService).where(CatalogueService.type == kind))
             if row is None:
                 row = CatalogueService(type=kind, name=NAMES.get(kind, kind))
                 db.add(row)
                 db.flush()
-            _endpoints(db, settings, row.id, settings.url + "/" + kind + service.path)
+            _endpoints(db, settings, row.id, (settings.door_url if service.door else f"{settings.url}/{kind}") + service.path)
 
 
 def _endpoints(db: Session, settings: Settings, service_id: str, url: str) -> None:

@@ -61,6 +61,13 @@ class Settings(Struct, kw_only=True, omit_defaults=True):
         return self.public_url or f"http://{self.listen}"
 
     @property
+    def door_url(self) -> str:
+        """Where the service is that wants the root of an address: the object store, on the next port."""
+        scheme, _, rest = self.url.partition("://")
+        host, colon, port = rest.rpartition(":")
+        return f"{scheme}://{host}:{int(port) + 1}" if colon and port.isdecimal() else f"{self.url}/object-store"
+
+    @property
     def reaches_guests(self) -> bool:
         """Is this machine the way out for real guests, so that they can reach its APIs?"""
         return self.agent and self.control and not self.simulated

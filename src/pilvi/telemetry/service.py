@@ -24,6 +24,7 @@ from pilvi.telemetry.resources import (
     measure,
     metric,
     price,
+    prometheus,
     resource,
     resource_list,
     resource_type,
@@ -87,6 +88,6 @@ SERVICE = Service(
     rules={**access.RULES, **archive_policy.RULES, **resource_type.RULES, **event.RULES, **status.RULES,
            **alarm.RULES, **alarm_quota.RULES, **usage.RULES, **invoice.RULES},
     routes=[*status.ROUTES, *archive_policy.ROUTES, *resource_type.ROUTES, *metric.ROUTES, *resource_list.ROUTES, *resource.ROUTES,
-            *measure.ROUTES, *aggregates.ROUTES, *event.ROUTES,
+            *measure.ROUTES, *aggregates.ROUTES, *event.ROUTES, *prometheus.ROUTES,
             *alarm.ROUTES, *alarm_quota.ROUTES, *usage.ROUTES, *invoice.ROUTES],
 )

@@ -19,6 +19,7 @@ from pilvi.core.errors import Unauthenticated
 from pilvi.core.http import auth, client, fetch
 from pilvi.core.http.app import Application, Request, Response
 from pilvi.core.http.client import Message, Reply
+from pilvi.identity.client import Tokens
 from pilvi.telemetry.config import Config
 from pilvi.telemetry.service import SERVICE
 
@@ -119,7 +120,7 @@ class World:
         migrate(self.database, "telemetry", [table.__table__ for table in tables])
         self.bus, self.people, self.hooks = MemoryBus(), People(), Hooks()
         self.app = Application(SERVICE, database=self.database, bus=self.bus, config=config)
-        self.app.state |= {"service_call": lambda: Call(token="control"), "service_password": "x"}
+        self.app.state |= {"service_call": lambda: Call(token="control"), "service_tokens": Tokens("control", "x", "service")}
         auth.validate_with(validate)
         client.connect("identity", self.people)
         fetch.configure(fetch.Config(networks=["127.0.0.1/32"]))

@@ -30,8 +30,8 @@ def server(id: str = ID, project: str = PROJECT, **counted: Any) -> dict[str, An
     counters = {"cpu_seconds": 1.5, "memory_mib": 512, "resident_mib": 200, "used_mib": 100, "available_mib": 500, "disks": {"root": DISK},
                 "nics": {"port-1": NIC}}
     return {"id": id, "host": "node1", "project_id": project, "user_id": "u1", "name": "web", "flavor": flavor, "flavor_id": "1",
-            "image_id": "img", "availability_zone": "nova", "meta": {"metering.server_group": "group"}, "created_at": 900.0, "launched_at": 910.0, "power": "running",
-            "counted": counters | counted}
+            "image_id": "img", "availability_zone": "nova", "meta": {"metering.server_group": "group"}, "created_at": 900.0,
+            "launched_at": 910.0, "power": "running", "counted": counters | counted}
 
 
 def sample(telemetry: Telemetry, at: float, *told: dict[str, Any]) -> None:

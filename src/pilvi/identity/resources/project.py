@@ -19,7 +19,7 @@ from pilvi.core.listing import Filter
 from pilvi.core.resource import Resource
 from pilvi.core.wire import OPTIONAL, REQUIRED, Base, HexIdentified, boolean, field, list_of, text
 from pilvi.identity import errors
-from pilvi.identity.resources import policies
+from pilvi.identity.resources import credential, policies
 from pilvi.identity.resources.assignment import forget_targets
 from pilvi.identity.resources.domain import add_extras, place_in_domain
 
@@ -65,6 +65,7 @@ def remove(call: Call, project: Project) -> None:
     assert call.db is not None
     if call.db.execute(select(Project.id).where(Project.parent_id == project.id)).first(): raise errors.HasChildren(id=project.id)
     forget_targets(call.db, [project.id])
+    credential.forget(call.db, project_ids=(project.id,))
     auth.forget()
 
 

@@ -18,7 +18,7 @@ from pilvi.core.http.routes import ANYONE, Route
 from pilvi.core.resource import Resource
 from pilvi.core.wire import OPTIONAL, REQUIRED, Base, HexIdentified, boolean, field, instant, text
 from pilvi.identity import errors
-from pilvi.identity.resources import application_credential, policies, trust
+from pilvi.identity.resources import application_credential, credential, policies, trust
 from pilvi.identity.resources.assignment import forget_actor
 from pilvi.identity.resources.domain import add_extras, place_in_domain
 from pilvi.identity.resources.membership import Membership, leave
@@ -77,6 +77,7 @@ def remove(call: Call, user: User) -> None:
     forget_actor(call.db, user.id)
     application_credential.forget_user(call.db, user.id)
     trust.forget_users(call.db, user.id)
+    credential.forget(call.db, user_ids=(user.id,))
     leave(call.db, Membership.user_id, user.id)
     auth.forget()
 

@@ -78,9 +78,7 @@ def _subject(call: Call, rule: str) -> tuple[Payload, Facts]:
     assert call.application is not None and call.request is not None
     token = call.request.headers.get("x-subject-token", "")
     payload = read(call.application, token)
-    if payload is None:
-        permit(call, rule)
-        raise errors.TokenNotFound()
+    if payload is None: raise errors.TokenNotFound()
     try: facts = facts_of(call.application, payload)
     except errors.GONE: raise errors.TokenNotFound() from None
     if token != call.token: permit(call, rule, {"token": {"user_id": facts.user["id"]}})

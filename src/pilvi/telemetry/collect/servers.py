@@ -70,5 +70,6 @@ def attributes_of(facts: dict[str, Any]) -> dict[str, Any]:
     flavor, meta = facts.get("flavor") or {}, facts.get("meta") or {}
     found = {"host": facts.get("host"), "display_name": facts.get("name"), "flavor_id": flavor.get("id") or facts.get("flavor_id"),
              "flavor_name": flavor.get("name"), "image_ref": facts.get("image_id"), "availability_zone": facts.get("availability_zone"),
-             "server_group": meta.get("metering.server_group"), "created_at": facts.get("created_at"), "launched_at": facts.get("launched_at")}
+             "server_group": meta.get("metering.server_group"),
+             "created_at": facts.get("created_at"), "launched_at": facts.get("launched_at")}
     return {name: value[:255] if isinstance(value, str) else value for name, value in found.items() if value}
