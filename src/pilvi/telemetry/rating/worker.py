@@ -21,7 +21,8 @@ from pilvi.core.reconcile import repaired
 from pilvi.core.wire import Base
 from pilvi.image import client as image
 from pilvi.network import client as network
-from pilvi.telemetry.rating.translate import GIB, KINDS, Heard, Seen, corrections, fact_of, server_of
+from pilvi.objectstore import client as objectstore
+from pilvi.telemetry.rating.translate import GIB, KINDS, Heard, Seen, corrections, fact_of, sampled, server_of
 from pilvi.telemetry.rating.usage import newest
 from pilvi.telemetry.resources import usage
 from pilvi.volume import client as volume
@@ -29,6 +30,7 @@ from pilvi.volume import client as volume
 SETTLED_SECONDS = 300.0
 """Events are heard after so long at the latest, unless they are lost."""
 AGAIN_SECONDS = 300.0
+OBJECTS = "object_storage"
 TOMBSTONE_SECONDS = 31 * 86400.0
 """How far back a first census asks for what is gone already."""
 
@@ -88,6 +90,14 @@ def _count(application: Application, kind: str, look: Callable[[Call, float], It
     for fact in missing: repaired("rating census", kind, resource_id=fact.resource_id, at=fact.at, there=fact.exists)
 
 
+def measure_objects(application: Application) -> None:
+    """Notes how much each account of the object store holds, where that has changed."""
+    if _take(application, OBJECTS) is None: return
+    held = [Seen(OBJECTS, one["account"], one["project_id"], 0.0, {"gib": one["bytes"] / GIB}, {})
+            for one in objectstore.usage(application.state["service_call"]()) if one["project_id"]]
+    with application.database.write() as db: usage.add(db, sampled(newest(usage.living(db, OBJECTS)), held, clock.now()))
+
+
 # -- what the services list
 
 
@@ -120,7 +130,7 @@ def _snapshots(call: Call, previous: float) -> Iterator[Seen]:
 
 
 def _images(call: Call, previous: float) -> Iterator[Seen]:
-    for one in image.list_images(call):
+    for one in image.list_images(call, visibility="all"):
         if one["status"] not in ("active", "deactivated") or one.get("size") is None or not one.get("owner"): continue
         yield Seen("image", one["id"], one["owner"], clock.parse(one["created_at"]), {"gib": int(one["size"]) / GIB}, {}, one["name"] or "",
                    _instant(one.get("updated_at")))
