@@ -19,6 +19,7 @@ from pilvi.telemetry.resources import (
     alarm,
     alarm_quota,
     archive_policy,
+    cloudkitty,
     event,
     invoice,
     measure,
@@ -87,8 +88,8 @@ SERVICE = Service(
            Loop("evaluate alarms", 5, evaluate_due), Loop("rating census", 60, rating.count),
            Loop("object usage", 60, rating.measure_objects)],
     rules={**access.RULES, **archive_policy.RULES, **resource_type.RULES, **event.RULES, **status.RULES,
-           **alarm.RULES, **alarm_quota.RULES, **usage.RULES, **invoice.RULES},
+           **alarm.RULES, **alarm_quota.RULES, **usage.RULES, **invoice.RULES, **cloudkitty.RULES},
     routes=[*status.ROUTES, *archive_policy.ROUTES, *resource_type.ROUTES, *metric.ROUTES, *resource_list.ROUTES, *resource.ROUTES,
             *measure.ROUTES, *aggregates.ROUTES, *event.ROUTES, *prometheus.ROUTES,
-            *alarm.ROUTES, *alarm_quota.ROUTES, *usage.ROUTES, *invoice.ROUTES],
+            *alarm.ROUTES, *alarm_quota.ROUTES, *usage.ROUTES, *invoice.ROUTES, *cloudkitty.ROUTES],
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import structlog
 from sqlalchemy import Float, String, update
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -15,6 +16,7 @@ from pilvi.compute import client as compute
 from pilvi.core import clock
 from pilvi.core.context import Call
 from pilvi.core.db.types import Instant
+from pilvi.core.errors import Failure
 from pilvi.core.events import Event
 from pilvi.core.http.app import Application
 from pilvi.core.reconcile import repaired
@@ -27,6 +29,7 @@ from pilvi.telemetry.rating.usage import newest
 from pilvi.telemetry.resources import usage
 from pilvi.volume import client as volume
 
+LOG = structlog.get_logger()
 SETTLED_SECONDS = 300.0
 """Events are heard after so long at the latest, unless they are lost."""
 AGAIN_SECONDS = 300.0
@@ -60,7 +63,8 @@ def count(application: Application) -> None:
     for kind, look in LOOKS.items():
         previous = _take(application, kind)
         if previous is None: continue
-        _count(application, kind, look, previous)
+        try: _count(application, kind, look, previous)
+        except Failure as failure: LOG.info("not counted", kind=kind, reason=failure.message)  # it is due again soon
 
 
 def _take(application: Application, kind: str) -> float | None:
@@ -93,8 +97,11 @@ def _count(application: Application, kind: str, look: Callable[[Call, float], It
 def measure_objects(application: Application) -> None:
     """Notes how much each account of the object store holds, where that has changed."""
     if _take(application, OBJECTS) is None: return
-    held = [Seen(OBJECTS, one["account"], one["project_id"], 0.0, {"gib": one["bytes"] / GIB}, {})
-            for one in objectstore.usage(application.state["service_call"]()) if one["project_id"]]
+    try: accounts = objectstore.usage(application.state["service_call"]())
+    except Failure as failure:
+        LOG.info("not counted", kind=OBJECTS, reason=failure.message)
+        return
+    held = [Seen(OBJECTS, one["account"], one["project_id"], 0.0, {"gib": one["bytes"] / GIB}, {}) for one in accounts if one["project_id"]]
     with application.database.write() as db: usage.add(db, sampled(newest(usage.living(db, OBJECTS)), held, clock.now()))
 
 
