@@ -147,6 +147,12 @@ def wake(db: Session, resource_id: str) -> None:
     db.execute(update(StackTask).where(StackTask.resource_id == resource_id, StackTask.waiting == 0).values(due_at=clock.now()))
 
 
+def wake_stack(db: Session, stack_id: str) -> None:
+    """Everything of the stack that is waited for is looked at now: something came from outside."""
+    db.execute(update(StackTask).where(StackTask.stack_id == stack_id, StackTask.waiting == 0, StackTask.due_at < NEVER)
+               .values(due_at=clock.now()))
+
+
 def failed(db: Session, application: Application, stack_id: str, traversal: str, reason: str, *, abandon: bool = False) -> None:
     """The traversal can't be brought to its end. What has begun goes on for a while (`abandon`: not at all), what has not is dropped."""
     stack = db.get(Stack, stack_id, populate_existing=True)
