@@ -81,7 +81,7 @@ SERVICE = Service(
     stop=stop, resources=[alarm.RESOURCE, alarm.CHANGE, price.RESOURCE],
     tables=[ArchivePolicy, ArchivePolicyRule, ResourceType, MetricResource, MetricRevision, Metric, Bucket, Kept, LifecycleEvent,
             AlarmQuota, Notice, usage.UsageFact, rating.Census],
-    handlers={"telemetry.collector": {"servers": servers.on_servers}},
+    handlers={"telemetry.collector": {"servers": servers.on_servers, "host": servers.on_host}},
     subscriptions=(Subscription("*", events.on_events), Subscription("*", alarm_on_events),
                    *(Subscription(pattern, rating.on_events) for pattern in rating.EVENTS)),
     loops=[Loop("census", CENSUS_SECONDS, census.take), Loop("forget events", 3600, events.forget),

@@ -48,3 +48,9 @@ def test_many_machines_are_told_in_few_messages() -> None:
     counted = {id: (power, counters) for message in messages for _, id, power, counters in message["servers"]}
     assert counted["s0"] == ("stopped",
                              None) and counted["s1"][0] == "running" and counted["s1"][1]["disks"]["root"]["capacity_bytes"] == 1 << 30
+
+
+def test_the_host_s_own_processors() -> None:
+    stat = "cpu  1000 200 300 4000 50 6 7 0 0 0\ncpu0 1 2 3 4 5\n"
+    found = meter.processor(stat, "processor : 0\ncpu MHz\t\t: 2000.0\nprocessor : 1\ncpu MHz\t\t: 3000.0\n")
+    assert found == {"user": 12.0, "kernel": 3.0, "idle": 40.0, "iowait": 0.5, "frequency": 2500.0}
