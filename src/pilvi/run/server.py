@@ -107,7 +107,6 @@ class Control:
             "master_key": secret_file(self.keys / "master", lambda: Fernet.generate_key().decode()),
             "service_call": lambda: _service_call(tokens),
             "service_tokens": tokens,
-            "service_password": passwords(settings)["pilvi-control"],
             "network_backend": backend,
             "image_directory": settings.control_directory / "images",
             "object_directory": settings.control_directory / "objects",
