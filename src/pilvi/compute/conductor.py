@@ -125,7 +125,7 @@ def samples(application: Application, args: dict[str, Any], message: Message) ->
     """{at, servers: [(host, server id, power, counters)]}: passes on what hosts counted of their own servers, with whose these are."""
     told = {server_id: (host, power, counted) for host, server_id, power, counted in args["servers"]}
     columns = (Server.id, Server.host, Server.project_id, Server.user_id, Server.name, Server.flavor, Server.flavor_id, Server.image_id,
-               Server.availability_zone, Server.created_at, Server.launched_at)
+               Server.availability_zone, Server.created_at, Server.launched_at, Server.meta)
     with application.database.read() as db:
         rows = db.execute(select(*columns).where(Server.id.in_(list(told)), Server.deleted_at.is_(None))).all()
     known = [row._asdict() | {"power": told[row.id][1], "counted": told[row.id][2]} for row in rows if told[row.id][0] == row.host]

@@ -25,7 +25,7 @@ from pilvi.core.context import Call
 from pilvi.core.crypto import secret_file
 from pilvi.core.db.migrate import migrate
 from pilvi.core.db.session import Database
-from pilvi.core.http import auth, client
+from pilvi.core.http import auth, client, fetch
 from pilvi.core.http.app import Application, Response, from_scope, send_response
 from pilvi.core.http.inprocess import InProcess
 from pilvi.core.reconcile import Repeat
@@ -62,7 +62,9 @@ class Control:
     def __init__(self, settings: Settings, services: Sequence[Service] = SERVICES) -> None:
         self.settings = settings
         self.bus = bus_of(settings)
-        self.options = config.read(settings.directory / "config.toml", {s.name: s.config for s in SERVICES if s.config})
+        shapes: dict[str, type[Any]] = {s.name: s.config for s in SERVICES if s.config}
+        self.options = config.read(settings.directory / "config.toml", {**shapes, "fetch": fetch.Config})
+        fetch.configure(self.options["fetch"])
         self.keys = settings.control_directory / "keys"
         self.applications: dict[str, Application] = {}
         self.loops: list[Repeat] = []
@@ -84,6 +86,8 @@ class Control:
                                   policy_file=policy, grant_key=grant_key, identity_url=settings.url + "/identity")
         way = client.Socket(settings.door_url) if service.door else InProcess(application, settings.url + service.mount)
         client.connect(service.name, way)
+        for kind in () if service.door else service.types:
+            fetch.own(f"{settings.url}/{kind}", InProcess(application, f"{settings.url}/{kind}"))
         return application
 
     def start(self) -> None:

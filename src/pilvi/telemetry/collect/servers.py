@@ -28,19 +28,14 @@ NIC_COUNTS = (("bytes", "bytes", "B"), ("packets", "packets", "packet"), ("packe
 
 def on_servers(application: Application, args: dict[str, Any], message: Message) -> None:
     """{at, servers: [{id, project_id, …, power, counted}]}: from compute's conductor."""
-    things = [thing for server in args["servers"] for thing in things_of(server)]
-    series.take(application, args["at"], things)
+    series.take(application, [(args["at"], thing) for server in args["servers"] for thing in things_of(server)])
 
 
 def things_of(server: dict[str, Any]) -> Iterator[Thing]:
     """A server with its disks and cards."""
     flavor, counted = server["flavor"] or {}, server["counted"] or {}
     owner = (server["project_id"], server["user_id"])
-    attributes = {"host": server["host"], "display_name": server["name"], "flavor_id": flavor.get("id") or server["flavor_id"],
-                  "flavor_name": flavor.get("name"), "image_ref": server["image_id"],
-                  "availability_zone": server["availability_zone"], "created_at": server["created_at"],
-                  "launched_at": server["launched_at"]}
-    yield Thing("instance", server["id"], *owner, _filled(attributes), list(_server_meters(server, flavor, counted)),
+    yield Thing("instance", server["id"], *owner, attributes_of(server), list(_server_meters(server, flavor, counted)),
                 server["created_at"])
     for disk in counted.get("disks", {}).values():
         name = str(disk.get("device", ""))[:32]
@@ -69,5 +64,12 @@ def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and 0 <= value < LARGEST
 
 
-def _filled(attributes: dict[str, Any]) -> dict[str, Any]:
-    return {name: value[:255] if isinstance(value, str) else value for name, value in attributes.items() if value is not None}
+def attributes_of(facts: dict[str, Any]) -> dict[str, Any]:
+    """The attributes of a server's resource, of what its record, or an event, says. `server_group` is what its metadata calls
+    metering.server_group, by which groups that are scaled find their servers."""
+    flavor, meta = facts.get("flavor") or {}, facts.get("meta") or {}
+    found = {"host": facts.get("host"), "display_name": facts.get("name"), "flavor_id": flavor.get("id") or facts.get("flavor_id"),
+             "flavor_name": flavor.get("name"), "image_ref": facts.get("image_id"), "availability_zone": facts.get("availability_zone"),
+             "server_group": meta.get("metering.server_group"),
+             "created_at": facts.get("created_at"), "launched_at": facts.get("launched_at")}
+    return {name: value[:255] if isinstance(value, str) else value for name, value in found.items() if value}
