@@ -122,7 +122,7 @@ def take_all(schema: Mapping[str, Property], given: Mapping[str, Any], path: str
 
 def present_names(schema: Mapping[str, Property], given: Mapping[str, Any]) -> dict[str, Any]:
     """The given values under the names that properties have now; what is in no schema is left out."""
-    found = {}
+    found: dict[str, Any] = {}
     for name, rules in schema.items():
         for one in (name, *rules.older):
             if given.get(one) is not None: found.setdefault(name, given[one])
