@@ -113,7 +113,7 @@ def workspace(folder: Path, programs: Path, known: dict[str, str]) -> None:
 def run(folder: Path, programs: Path, ids: list[str], workers: int) -> list[dict[str, Any]]:
     """The results of the tests, as tempest_results.py tells them."""
     (folder / "ids.txt").write_text("\n".join(ids) + "\n")
-    command: list[str | Path] = [programs / "tempest", "run", "--load-list", folder / "ids.txt", "--concurrency", str(workers), "--subunit"]
+    command = [str(programs / "tempest"), "run", "--load-list", str(folder / "ids.txt"), "--concurrency", str(workers), "--subunit"]
     variables = surroundings(folder, programs)
     with (folder / "subunit").open("wb") as stream, (folder / "messages").open("wb") as messages:
         subprocess.run(command, cwd=folder, env=variables, check=False, stdout=stream, stderr=messages)

@@ -52,6 +52,7 @@ def bootstrap(database: Database, settings: Settings, services: Sequence[Service
 
 def _people(db: Session, hashed: dict[str, str]) -> None:
     db.add(Domain(id="default", name="Default", description="The default domain"))
+    db.add(Project(id="default", name="Default", domain_id="default", description="The default domain", is_domain=True))
     roles = {name: Role(name=name) for name in ROLES}
     projects = {name: Project(name=name, domain_id="default", parent_id="default") for name in ("admin", "service", "demo")}
     db.add_all([*roles.values(), *projects.values()])

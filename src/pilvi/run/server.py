@@ -86,8 +86,9 @@ class Control:
                                   policy_file=policy, grant_key=grant_key, identity_url=settings.url + "/identity")
         way = client.Socket(settings.door_url) if service.door else InProcess(application, settings.url + service.mount)
         client.connect(service.name, way)
-        for kind in () if service.door else service.types:
-            fetch.own(f"{settings.url}/{kind}", InProcess(application, f"{settings.url}/{kind}"))
+        if service.door: return application
+        for base in dict.fromkeys((settings.url, settings.guest_url)):
+            for kind in service.types: fetch.own(f"{base}/{kind}", InProcess(application, f"{base}/{kind}"))
         return application
 
     def start(self) -> None:
@@ -101,12 +102,19 @@ class Control:
         injected: dict[str, Any] = {
             "node": f"control-{socket.gethostname()}-{settings.tag}",
             "master_key": secret_file(self.keys / "master", lambda: Fernet.generate_key().decode()),
-            "service_call": lambda: _service_call(tokens), "service_tokens": tokens,
-            "network_backend": backend, "image_directory": settings.control_directory / "images",
-            "federation_directory": settings.directory / "federation", "object_directory": settings.control_directory / "objects",
-            "novnc": novnc.folder(settings.directory), "dashboard_files": ui.folder(settings.directory), "cloud": self,
+            "service_call": lambda: _service_call(tokens),
+            "service_tokens": tokens,
+            "service_password": passwords(settings)["pilvi-control"],
+            "network_backend": backend,
+            "image_directory": settings.control_directory / "images",
+            "object_directory": settings.control_directory / "objects",
+            "federation_directory": settings.directory / "federation",
+            "novnc": novnc.folder(settings.directory),
+            "dashboard_files": ui.folder(settings.directory),
+            "console_socket": settings.run_directory / "console.sock",
+            "cloud": self,
             "leaving": self.leaving,
-            "console_socket": settings.run_directory / "console.sock", "settings": settings}
+            "settings": settings}
         self.bus.start()
         for application in self.applications.values():
             application.state |= injected

@@ -166,7 +166,7 @@ def update(call: Call, credential_id: str) -> dict[str, Any]:
         blob = asked["blob"] if isinstance(asked["blob"], str) else msgspec.json.encode(asked["blob"]).decode()
         if row.type == EC2:
             old, new = pair_of(call.application, row), _pair(blob)
-            for name in ("access", *BINDINGS.values()):
+            for name in BINDINGS.values():
                 if old.get(name) != new.get(name): raise Invalid(f"{name} can not be updated for credential")
         row.sealed = seal(call.application, blob)
     if row.type == EC2 and asked.get("type", EC2) != EC2: raise Invalid("The type of an ec2 credential can not be updated")
@@ -191,9 +191,9 @@ def _ec2_body(call: Call, row: Credential) -> dict[str, Any]:
 def _find_ec2(call: Call, verb: str, user_id: str, access: str) -> Credential:
     assert call.db is not None
     row = call.db.get(Credential, ec2_id(access))
-    permit(call, f"ec2_{verb}_credential", _target(row) if row and row.user_id == user_id else {}, user_id=user_id)
+    if row is None or row.type != EC2: raise errors.CredentialNotFound(id=access)
+    permit(call, f"ec2_{verb}_credential", _target(row), user_id=user_id)
     find(call, "user", user_id)
-    if row is None or row.type != EC2 or row.user_id != user_id: raise errors.CredentialNotFound(id=access)
     check_reach(call, row.project_id)
     return row
 

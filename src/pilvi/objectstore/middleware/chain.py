@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from pilvi.objectstore.errors import Refused
+from pilvi.objectstore.middleware.archive import Archive
 from pilvi.objectstore.middleware.bulk_delete import BulkDelete
 from pilvi.objectstore.middleware.catch_errors import CatchErrors
 from pilvi.objectstore.middleware.copy import Copy
@@ -36,6 +37,7 @@ ORDER: Sequence[Link] = (
     TempAuth,
     Keystone,
     BulkDelete,
+    Archive,
     Conditional,
     Copy,
     ContainerQuotas,
