@@ -54,8 +54,9 @@ def rule(own: str, core: str = "all", clients: bool = False, libraries: str = "a
 
 SERVICE_RULES: dict[str, Rule] = {
     "about": rule("", "none", libraries="pure"),                                       # __init__.py
-    "manifest": rule("config errors resources life logic conductor agent drivers client migrations", clients=True),  # service.py
-    "config": rule(""),
+    # Only object storage has "daemon" files: its manifest starts them, its options hold those of its cluster.
+    "manifest": rule("config errors resources life logic conductor agent drivers client migrations daemon", clients=True),  # service.py
+    "config": rule("daemon"),
     "errors": rule(""),
     "resources": rule("config errors resources life logic", clients=True),
     "life": rule("config errors resources life logic", clients=True),                  # a thing's states and verbs
@@ -73,6 +74,8 @@ ENTRIES = {"__init__.py": "about", "service.py": "manifest", "config.py": "confi
 """Entries of every service folder. A folder that holds states.py is a thing with a life; any other name is logic."""
 KINDS = {"identity/token": "life", "identity/federation": "life", "image/guest": "tool", "telemetry/collect": "life",
          "orchestration/types": "life", "dashboard/session.py": "life", "dashboard/events.py": "life",
+         # routes that are no resource: the APIs and files behind the page
+         "dashboard/proxy.py": "life", "dashboard/elsewhere.py": "life", "dashboard/pages.py": "life",
          "network/topology.py": "life", "network/reconciler.py": "life", "network/extensions.py": "resources",
          "identity/drivers/sql.py": "life", "telemetry/drivers/sql.py": "life"}
 """Entries whose name does not tell: what they are instead. The sql drivers are the ones whose backend is the service's own database."""

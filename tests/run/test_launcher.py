@@ -34,7 +34,7 @@ def checkout(tmp_path: Path) -> Path:
     folder = tmp_path / "checkout"
     (folder / "src" / "pilvi" / "run").mkdir(parents=True)
     shutil.copy(ROOT / "pilvi", folder)
-    for name in ("__init__.py", "run/__init__.py", "run/steps.py", "run/debian.py", "run/files.py"):
+    for name in ("__init__.py", "run/__init__.py", "run/steps.py", "run/debian.py", "run/files.py", "run/ui.py"):
         shutil.copy(ROOT / "src" / "pilvi" / name, folder / "src" / "pilvi" / name)
     (folder / "src" / "pilvi" / "run" / "cli.py").write_text(CLI)
     (folder / "requirements.lock").write_text("# nothing\n")

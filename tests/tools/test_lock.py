@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+FILE = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = FILE["project"]
 RUNTIME: list[str] = PROJECT["dependencies"]
-LOCKS = {"requirements.lock": RUNTIME, "requirements-dev.lock": RUNTIME + PROJECT["optional-dependencies"]["dev"]}
+LOCKS = {"requirements.lock": RUNTIME, "requirements-dev.lock": RUNTIME + PROJECT["optional-dependencies"]["dev"],
+         "requirements-ui.lock": FILE["dependency-groups"]["ui"]}
 
 
 def canonical(requirement: str) -> str:

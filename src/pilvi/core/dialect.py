@@ -76,6 +76,14 @@ def _glance_error(failure: Failure, status: int, request_id: str) -> Body:
     return {"code": status, "title": reason_phrase(status), "message": failure.message}
 
 
+def _telemetry_error(failure: Failure, status: int, request_id: str) -> Body:
+    """For the clients of the metric API (`description`, text or an object) and of the alarm API (`error_message`) at once."""
+    description = failure.facts.get("description", failure.message)
+    if "problem" in failure.facts: description = {"cause": "Invalid input", "reason": failure.facts["problem"], "detail": []}
+    return {"code": status, "title": reason_phrase(status), "description": description,
+            "error_message": {"debuginfo": None, "faultcode": "Server" if status >= 500 else "Client", "faultstring": failure.message}}
+
+
 HEAT_EXPLANATIONS = {
     400: "The server could not comply with the request since it is either malformed or otherwise incorrect.",
     401: "This server could not verify that you are authorized to access the document you requested. Either you supplied the wrong "
@@ -131,6 +139,9 @@ GLANCE = Dialect("glance", _glance_error, envelope=False, update="PATCH", paging
                             ""), event="{name}.{verb}")
 PLACEMENT = Dialect("placement", _placement_error, envelope=False, status={"create": 201, "update": 200, "delete": 204},
                     rule=_rule({}, "placement:"))
+TELEMETRY = Dialect("telemetry", _telemetry_error, envelope=False, update="PATCH", page_limit=1000,
+                    time=lambda t: clock.iso(t, zone="+00:00"), status={"create": 201, "update": 200, "delete": 204},
+                    rule=lambda service, singular, plural, verb: f"telemetry:{verb}_{singular}")
 HEAT = Dialect("heat", _heat_error, envelope=False, page_limit=None, status={"create": 201, "update": 202, "delete": 204},
                rule=_rule({"list": "{plural}:index", "show": "{plural}:show", "create": "{plural}:create", "update": "{plural}:update",
                            "delete": "{plural}:delete"}, ""))

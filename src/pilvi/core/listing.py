@@ -87,6 +87,7 @@ def _sort(call: Call, pairs: list[tuple[str, str]], resource: Resource) -> list[
         directions = [entry.partition(":")[2] or "asc" for entry in combined]
     if not keys: return resource.default_sort
     known = {name: column for name, column in resource.wire_names.items() if _told(call, resource.fields[column])}
+    known |= {column: column for column in known.values()}  # Nova sorts by created_at what it shows as created
     chosen = []
     for index, key in enumerate(keys):
         column = known.get(key.strip())

@@ -72,6 +72,10 @@ class Response:
         return self.body if isinstance(self.body, bytes) else msgspec.json.encode(self.body)
 
 
+SENT = Response()
+"""What a stream's function returns that has sent its answer itself."""
+
+
 class Application:
     """A running service."""
 
@@ -247,6 +251,7 @@ class Application:
             with trace.active(call.trace):
                 entry, names = await loop.run_in_executor(self.threads, self.resolve, call, request)
                 answer = await entry.function(call, receive, send, **names)
+            if answer is SENT: return
             response = answer if isinstance(answer, Response) else Response(entry.status, answer)
         except Failure as failure:
             response = self.fault(failure, call)

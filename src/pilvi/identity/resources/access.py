@@ -14,28 +14,37 @@ from pilvi.identity.resources.effective_role import target_ids
 from pilvi.identity.resources.policies import permit
 from pilvi.identity.resources.project import Project
 from pilvi.identity.resources.relative import find, links, listed, target
+from pilvi.identity.token.validate import read
 
 
 def projects(call: Call) -> dict[str, Any]:
     """GET /v3/auth/projects: those that are enabled, in a domain that is."""
     assert call.db is not None
     rows = list(call.db.query(Project).join(Domain, Domain.id == Project.domain_id).where(
-        Project.id.in_(target_ids(call.user_id, "project")), Project.enabled, Domain.enabled).order_by(Project.name))
+        Project.id.in_(target_ids(call.user_id, "project", _groups(call))), Project.enabled, Domain.enabled).order_by(Project.name))
     return {"projects": project.RESOURCE.render(call, rows), "links": links(call)}
 
 
 def domains(call: Call) -> dict[str, Any]:
     """GET /v3/auth/domains"""
     assert call.db is not None
-    rows = list(call.db.query(Domain).where(Domain.id.in_(target_ids(call.user_id, "domain")), Domain.enabled).order_by(Domain.name))
+    wanted = target_ids(call.user_id, "domain", _groups(call))
+    rows = list(call.db.query(Domain).where(Domain.id.in_(wanted), Domain.enabled).order_by(Domain.name))
     return {"domains": domain.RESOURCE.render(call, rows), "links": links(call)}
 
 
 def system(call: Call) -> dict[str, Any]:
     """GET /v3/auth/system"""
     assert call.db is not None
-    found = call.db.execute(target_ids(call.user_id, "system")).first()
+    found = call.db.execute(target_ids(call.user_id, "system", _groups(call))).first()
     return {"system": [{"all": True}] if found else [], "links": links(call)}
+
+
+def _groups(call: Call) -> list[str]:
+    """The groups that a federated login brought along."""
+    assert call.application is not None
+    payload = read(call.application, call.token)
+    return payload.federated[2] if payload and payload.federated else []
 
 
 def list_projects_of(call: Call, id: str) -> dict[str, Any]:
@@ -47,6 +56,8 @@ def list_projects_of(call: Call, id: str) -> dict[str, Any]:
 
 ROUTES = [
     Route("/v3/users/{id}/projects", "GET", list_projects_of, None, transaction="read"),
+    Route("/v3/OS-FEDERATION/projects", "GET", projects, "identity:get_auth_projects", transaction="read"),
+    Route("/v3/OS-FEDERATION/domains", "GET", domains, "identity:get_auth_domains", transaction="read"),
     Route("/v3/auth/projects", "GET", projects, "identity:get_auth_projects", transaction="read"),
     Route("/v3/auth/domains", "GET", domains, "identity:get_auth_domains", transaction="read"),
     Route("/v3/auth/system", "GET", system, "identity:get_auth_system", transaction="read"),

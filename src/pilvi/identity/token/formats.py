@@ -4,6 +4,8 @@ Source: the Fernet specification; Keystone's token payloads (the idea, not the b
 """
 from __future__ import annotations
 
+import base64
+import os
 from typing import TypeVar
 
 import msgspec
@@ -35,6 +37,11 @@ class Receipt(Struct, array_like=True, tag="receipt"):
     methods: list[str]
     issued_at: float
     expires_at: float
+
+
+def new_audit_id() -> str:
+    """A name for a new token that may be told and logged."""
+    return base64.urlsafe_b64encode(os.urandom(16)).decode().rstrip("=")
 
 
 def seal(keys: MultiFernet, payload: Struct) -> str:

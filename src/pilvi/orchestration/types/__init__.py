@@ -6,6 +6,7 @@ from functools import lru_cache
 from pilvi.core.drivers import Drivers
 from pilvi.core.http.client import TRANSPORTS
 from pilvi.orchestration.types.aodh import AODH
+from pilvi.orchestration.types.aws import AWS
 from pilvi.orchestration.types.cinder import CINDER
 from pilvi.orchestration.types.heat import HEAT
 from pilvi.orchestration.types.interface import ResourceType
@@ -15,7 +16,7 @@ from pilvi.orchestration.types.nova import NOVA
 from pilvi.orchestration.types.swift import SWIFT
 from pilvi.orchestration.types.unavailable import UNAVAILABLE
 
-TYPES: Drivers[type[ResourceType]] = Drivers({**HEAT, **NOVA, **NEUTRON, **CINDER, **KEYSTONE, **SWIFT, **AODH, **UNAVAILABLE})
+TYPES: Drivers[type[ResourceType]] = Drivers({**HEAT, **NOVA, **NEUTRON, **CINDER, **KEYSTONE, **SWIFT, **AODH, **AWS, **UNAVAILABLE})
 
 
 @lru_cache(512)

@@ -1,0 +1,36 @@
+"""What can go wrong between a browser and the dashboard's server."""
+from __future__ import annotations
+
+from pilvi.core.errors import Forbidden, NotFound, Unauthenticated, Unavailable
+
+
+class SignedOut(Unauthenticated):
+    """You are signed out. Please sign in."""
+    code = "signed_out"
+
+
+class SignInRefused(Unauthenticated):
+    """The user name, password or domain is wrong, or the user is disabled."""
+    code = "refused"
+
+
+class NoProject(Forbidden):
+    """This user has no role in any project. An administrator can add one."""
+    code = "no_project"
+
+
+class ForeignPage(Forbidden):
+    """The request did not come from the dashboard's own page."""
+    code = "foreign"
+
+
+class NoSuchService(NotFound):
+    """This cloud has no service {service}."""
+
+
+class NotBuilt(Unavailable):
+    """The dashboard's page is not there: it is built by `pilvi up` where packages can be fetched."""
+
+
+class NoAnswer(Unavailable):
+    """The {service} service does not answer."""

@@ -1,0 +1,96 @@
+// Projects, users, roles, groups, domains; for administrators. Source: Identity API v3.
+import { ask, get } from "../api/client.ts"
+import { command, quoted } from "../api/notices.svelte.ts"
+import { choices, given, type Row, type Spec } from "./spec.ts"
+
+const IDENTITY = { service: "identity", pages: false }
+const patch = (path: string, body: Row): Promise<any> => ask("identity", "PATCH", `/v3/${path}`, { body })
+const post = (path: string, body: Row): Promise<any> => ask("identity", "POST", `/v3/${path}`, { body })
+const enabled = { label: "enabled", kind: "flag", value: (row: Row) => row.enabled } as const
+
+export const domains: Spec = {
+  ...IDENTITY, name: "admin/domains", title: "domains", singular: "domain", icon: "group", path: "/v3/domains", member: "domains", single: "domain", events: ["identity.domain"],
+  columns: [{ label: "name", value: (row) => row.name }, { label: "description", value: (row) => row.description }, enabled],
+  create: { fields: () => [{ name: "name", label: "name", required: true }, { name: "description", label: "description" }], make: (values) => post("domains", { domain: values }), command: (values) => command("domain create", ["--description", values.description], quoted(values.name ?? "")) },
+  remove: { when: (row) => !row.enabled, command: (row) => command("domain delete", quoted(row.name)) },
+  actions: switches("domain", "domains"),
+}
+
+export const projects: Spec = {
+  ...IDENTITY, name: "admin/projects", title: "projects", singular: "project", icon: "project", path: "/v3/projects", member: "projects", single: "project", details: true, events: ["identity.project"],
+  columns: [{ label: "name", value: (row) => row.name }, { label: "description", value: (row) => row.description }, { label: "domain", kind: "code", value: (row) => row.domain_id }, enabled, { label: "id", kind: "code", value: (row) => row.id }],
+  create: {
+    fields: () => [{ name: "name", label: "name", required: true }, { name: "domain_id", label: "domain", kind: "select", required: true, first: "default", options: choices(() => domains) }, { name: "description", label: "description" }],
+    make: (values) => post("projects", { project: values }), command: (values) => command("project create", ["--domain", values.domain_id], ["--description", values.description], quoted(values.name ?? "")),
+  },
+  remove: { command: (row) => command("project delete", quoted(row.name)) },
+  actions: [
+    ...switches("project", "projects"),
+    { key: "edit", label: "rename", fields: (row) => [{ name: "name", label: "name", required: true, first: row.name }, { name: "description", label: "description", first: row.description ?? "" }], run: (row, values) => patch(`projects/${row.id}`, { project: values }), command: (row, values) => command("project set", ["--name", values.name], ["--description", values.description], row.id) },
+  ],
+}
+
+export const users: Spec = {
+  ...IDENTITY, name: "admin/users", title: "users", singular: "user", icon: "user", path: "/v3/users", member: "users", single: "user", events: ["identity.user"],
+  columns: [{ label: "name", value: (row) => row.name }, { label: "email", value: (row) => row.email }, { label: "domain", kind: "code", value: (row) => row.domain_id }, enabled, { label: "id", kind: "code", value: (row) => row.id }],
+  create: {
+    fields: () => [
+      { name: "name", label: "name", required: true }, { name: "password", label: "password", kind: "password", required: true }, { name: "email", label: "email" }, { name: "domain_id", label: "domain", kind: "select", required: true, first: "default", options: choices(() => domains) },
+      { name: "project", label: "project", kind: "select", options: choices(() => projects) }, { name: "role", label: "role", kind: "select", options: choices(() => roles), first: "", when: (values) => Boolean(values.project) },
+    ],
+    make: async ({ project, role, ...values }) => {
+      const made = (await post("users", { user: { ...given(values), ...(project ? { default_project_id: project } : {}) } })).user
+      if (project && role) await ask("identity", "PUT", `/v3/projects/${project}/users/${made.id}/roles/${role}`)
+    },
+    command: (values) => command("user create --password-prompt", ["--domain", values.domain_id], ["--email", values.email], ["--project", values.project], quoted(values.name ?? "")) + (values.project && values.role ? `; ${command("role add", ["--user", values.name], ["--project", values.project], quoted(values.role))}` : ""),
+  },
+  remove: { command: (row) => command("user delete", quoted(row.name)) },
+  actions: [
+    ...switches("user", "users"),
+    { key: "password", label: "change_password", fields: () => [{ name: "password", label: "password", kind: "password", required: true }], run: (row, values) => patch(`users/${row.id}`, { user: values }), command: (row) => command("user set --password-prompt", quoted(row.name)) },
+    {
+      key: "role", label: "add_to_project", fields: () => [{ name: "project", label: "project", kind: "select", required: true, options: choices(() => projects) }, { name: "role", label: "role", kind: "select", required: true, options: choices(() => roles) }],
+      run: (row, values) => ask("identity", "PUT", `/v3/projects/${values.project}/users/${row.id}/roles/${values.role}`), command: (row, values) => command("role add", ["--user", row.name], ["--project", values.project], quoted(values.role ?? "")),
+    },
+  ],
+}
+
+export const roles: Spec = {
+  ...IDENTITY, name: "admin/roles", title: "roles", singular: "role", icon: "shield", path: "/v3/roles", member: "roles", single: "role", events: ["identity.role"],
+  columns: [{ label: "name", value: (row) => row.name }, { label: "description", value: (row) => row.description }, { label: "id", kind: "code", value: (row) => row.id }],
+  create: { fields: () => [{ name: "name", label: "name", required: true }], make: (values) => post("roles", { role: values }), command: (values) => command("role create", quoted(values.name ?? "")) },
+  remove: { command: (row) => command("role delete", quoted(row.name)) },
+}
+
+export const groups: Spec = {
+  ...IDENTITY, name: "admin/groups", title: "groups", singular: "group", icon: "group", path: "/v3/groups", member: "groups", single: "group", events: ["identity.group"],
+  columns: [{ label: "name", value: (row) => row.name }, { label: "description", value: (row) => row.description }, { label: "domain", kind: "code", value: (row) => row.domain_id }],
+  create: { fields: () => [{ name: "name", label: "name", required: true }, { name: "description", label: "description" }], make: (values) => post("groups", { group: { ...values, domain_id: "default" } }), command: (values) => command("group create", ["--description", values.description], quoted(values.name ?? "")) },
+  remove: { command: (row) => command("group delete", quoted(row.name)) },
+  actions: [{ key: "member", label: "add_member", fields: () => [{ name: "user", label: "user", kind: "select", required: true, options: choices(() => users) }], run: (row, values) => ask("identity", "PUT", `/v3/groups/${row.id}/users/${values.user}`), command: (row, values) => command("group add user", quoted(row.name), quoted(values.user ?? "")) }],
+}
+
+// Who has which role in a project.
+export const membersOf = (project: Row): Spec => ({
+  ...IDENTITY, name: "members", title: "members", singular: "member", icon: "user", path: "/v3/role_assignments", member: "role_assignments", query: () => ({ "scope.project.id": project.id, include_names: "true" }), events: ["identity."],
+  id: (row) => `${row.user?.id ?? row.group?.id} ${row.role.id}`, label: (row) => `${row.user?.name ?? row.group?.name} · ${row.role.name}`,
+  columns: [{ label: "user", value: (row) => row.user?.name ?? row.group?.name }, { label: "type", value: (row) => (row.user ? "user" : "group") }, { label: "role", value: (row) => row.role.name }],
+  create: {
+    label: "add_member", fields: () => [{ name: "user", label: "user", kind: "select", required: true, options: choices(() => users) }, { name: "role", label: "role", kind: "select", required: true, options: choices(() => roles) }],
+    make: (values) => ask("identity", "PUT", `/v3/projects/${project.id}/users/${values.user}/roles/${values.role}`), command: (values) => command("role add", ["--user", values.user], ["--project", project.name], quoted(values.role ?? "")),
+  },
+  remove: {
+    run: (row) => ask("identity", "DELETE", `/v3/projects/${project.id}/${row.user ? "users" : "groups"}/${(row.user ?? row.group).id}/roles/${row.role.id}`),
+    command: (row) => command("role remove", [row.user ? "--user" : "--group", (row.user ?? row.group).name], ["--project", project.name], quoted(row.role.name)),
+  },
+})
+
+function switches(kind: string, path: string): NonNullable<Spec["actions"]> {
+  return [
+    { key: "disable", label: "disable", sure: "disable_sure", when: (row) => row.enabled, run: (row) => patch(`${path}/${row.id}`, { [kind]: { enabled: false } }), command: (row) => command(`${kind} set --disable`, quoted(row.name)) },
+    { key: "enable", label: "enable", when: (row) => !row.enabled, run: (row) => patch(`${path}/${row.id}`, { [kind]: { enabled: true } }), command: (row) => command(`${kind} set --enable`, quoted(row.name)) },
+  ]
+}
+
+export const changeOwnPassword = (id: string, values: Row): Promise<any> => ask("identity", "POST", `/v3/users/${id}/password`, { body: { user: { original_password: values.original, password: values.password } } })
+export const projectName = async (id: string): Promise<string> => (await get("identity", `/v3/projects/${id}`)).project.name

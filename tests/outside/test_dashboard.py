@@ -1,0 +1,264 @@
+"""The dashboard as its users meet it: a real browser (Debian's Chromium) before a simulated cloud."""
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from tests.outside.clouds import Cloud, free_port
+
+pytestmark = pytest.mark.slow
+CHROMIUM = shutil.which("chromium")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]
+PATIENCE_MS = 30_000
+SCRIPT = "<img src=x onerror=window.hacked=1>"
+
+
+@pytest.fixture(scope="module")
+def cloud(cloud_at: Callable[[str], Cloud]) -> Iterator[Cloud]:
+    cloud = cloud_at("dashboard")
+    done = cloud.pilvi("up", "--simulated", "--listen", f"127.0.0.1:{free_port()}", check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    yield cloud
+    cloud.pilvi("down")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    assert CHROMIUM, "apt-get install chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class User:
+    """Somebody before a browser of their own. `broken` collects what a page should never say."""
+
+    def __init__(self, cloud: Cloud, chromium: Browser, name: str, **options: Any) -> None:
+        self.auth = yaml.safe_load((cloud.state / "clouds.yaml").read_text())["clouds"][name]["auth"]
+        self.root = self.auth["auth_url"].partition("/identity")[0]
+        self.context = chromium.new_context(locale="en-GB", viewport={"width": 1360, "height": 900}, **options)
+        self.context.set_default_timeout(PATIENCE_MS)
+        self.page: Page = self.context.new_page()
+        self.broken: list[str] = []
+        self.page.on("pageerror", lambda failure: self.broken.append(str(failure)))
+        self.page.on("console", lambda line: self.broken.append(line.text) if "Content Security Policy" in line.text else None)
+
+    def sign_in(self, password: str = "") -> None:
+        self.page.goto(self.root + "/")
+        self.page.get_by_label("User", exact=True).fill(self.auth["username"])
+        self.page.get_by_label("Password", exact=True).fill(password or self.auth["password"])
+        self.page.get_by_role("button", name="Sign in").click()
+
+    def go(self, link: str) -> None:
+        self.page.get_by_role("navigation", name="Navigation").get_by_role("link", name=link, exact=True).click()
+
+    def row(self, text: str) -> Any:
+        return self.page.get_by_role("row").filter(has_text=text)
+
+    def dialog(self) -> Any:
+        return self.page.get_by_role("dialog")
+
+
+@pytest.fixture
+def visit(cloud: Cloud, chromium: Browser) -> Iterator[Callable[..., User]]:
+    users: list[User] = []
+
+    def make(name: str = "pilvi-demo", signed_in: bool = True, **options: Any) -> User:
+        user = User(cloud, chromium, name, **options)
+        users.append(user)
+        if signed_in:
+            user.sign_in()
+            expect(user.page.get_by_role("heading", name="Hello,")).to_be_visible(timeout=PATIENCE_MS)
+        return user
+
+    expect.set_options(timeout=PATIENCE_MS)
+    yield make
+    for user in users:
+        assert user.broken == []
+        user.context.close()
+
+
+def test_sign_in_and_out(visit: Callable[..., User]) -> None:
+    user = visit(signed_in=False)
+    user.sign_in("wrong")
+    expect(user.page.get_by_role("alert")).to_contain_text("wrong")
+    user.sign_in()
+    expect(user.page.get_by_role("heading", name="Hello, demo")).to_be_visible()
+    kept = user.context.cookies()
+    assert [(c["name"], c["httpOnly"], c["sameSite"]) for c in kept] == [("pilvi_session", True, "Strict")]
+    assert user.page.evaluate("document.cookie") == "", "no script can read the session"
+    assert "gAAAA" not in user.page.evaluate("JSON.stringify(localStorage) + JSON.stringify(sessionStorage)")
+    user.page.reload()
+    expect(user.page.get_by_role("heading", name="Hello, demo")).to_be_visible()
+    user.page.get_by_role("button", name="demo").last.click()
+    user.page.get_by_role("menuitem", name="Sign out").click()
+    expect(user.page.get_by_role("button", name="Sign in")).to_be_visible()
+    user.context.add_cookies(kept)  # type: ignore[arg-type]
+    user.page.reload()
+    expect(user.page.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+def test_a_server_from_launch_to_its_end(visit: Callable[..., User]) -> None:
+    user = visit()
+    user.page.get_by_role("link", name="Launch an instance").click()
+    user.page.get_by_label("Name", exact=True).fill("web-1")
+    user.page.get_by_role("radio", name="m1.tiny").check(force=True)
+    expect(user.page.locator("code", has_text="openstack server create")).to_contain_text("--flavor m1.tiny")
+    user.page.get_by_role("button", name="Launch an instance").click()
+    expect(user.page.get_by_role("heading", name="web-1")).to_be_visible()
+    expect(user.page.locator("li[data-done]")).to_have_count(29)
+    expect(user.page.get_by_text("All 29 steps are done")).to_be_visible()
+    expect(user.page.locator("main header").get_by_text("active", exact=True)).to_be_visible()
+    user.page.locator("li[data-step='11'] button").click()
+    expect(user.page.locator("li[data-step='11']")).to_contain_text("scheduler → database")
+    user.page.get_by_role("button", name="Stop").click()
+    expect(user.page.locator("main header").get_by_text("shutoff", exact=True)).to_be_visible()
+    expect(user.page.locator(".notices code").last).to_contain_text("openstack server stop web-1")
+    user.page.get_by_role("tab", name="Action log").click()
+    expect(user.row("stop")).to_be_visible()
+    user.page.get_by_role("button", name="Actions for web-1").click()
+    user.page.get_by_role("menuitem", name="Delete").click()
+    user.dialog().get_by_role("button", name="Delete").click()
+    expect(user.page.get_by_role("heading", name="Instances")).to_be_visible()
+    expect(user.row("web-1")).to_have_count(0)
+
+
+def test_what_others_do_appears_by_itself(visit: Callable[..., User], cloud: Cloud) -> None:
+    user = visit()
+    user.go("Volumes")
+    expect(user.page.get_by_text("live", exact=True)).to_be_visible()
+    expect(user.page.get_by_text("No Volumes yet.")).to_be_visible()
+    cloud.demo.run("volume", "create", "--size", "1", "from-outside")
+    expect(user.row("from-outside")).to_contain_text("available", timeout=6000)  # well before it would be asked for again
+    cloud.demo.run("volume", "delete", "from-outside")
+    expect(user.row("from-outside")).to_have_count(0, timeout=6000)
+
+
+def test_volumes_and_their_snapshots(visit: Callable[..., User]) -> None:
+    user = visit()
+    user.go("Volumes")
+    user.page.get_by_role("button", name="Create", exact=True).click()
+    user.dialog().get_by_label("Name").fill("data")
+    user.dialog().get_by_label("Size (GiB)").fill("2")
+    expect(user.dialog().locator("code")).to_contain_text("openstack volume create --size 2")
+    user.dialog().get_by_role("button", name="Create").click()
+    expect(user.row("data")).to_contain_text("available")
+    user.page.get_by_role("button", name="Actions for data").click()
+    user.page.get_by_role("menuitem", name="Create a snapshot").click()
+    user.dialog().get_by_label("Name").fill("saved")
+    user.dialog().get_by_role("button", name="Create a snapshot").click()
+    user.go("Snapshots")
+    expect(user.row("saved")).to_contain_text("available")
+    user.page.get_by_role("button", name="Actions for saved").click()
+    user.page.get_by_role("menuitem", name="Delete").click()
+    user.dialog().get_by_role("button", name="Delete").click()
+    expect(user.row("saved")).to_have_count(0)
+    user.go("Volumes")
+    user.page.get_by_role("checkbox", name="Choose data").check()
+    user.page.get_by_role("button", name="Delete", exact=True).click()
+    user.dialog().get_by_role("button", name="Delete").click()
+    expect(user.row("data")).to_have_count(0)
+
+
+def test_a_network_from_nothing_to_the_graph(visit: Callable[..., User], cloud: Cloud) -> None:
+    user = visit()
+    user.go("Networks")
+    user.page.get_by_role("button", name="Create", exact=True).click()
+    user.dialog().get_by_label("Name").fill("backend")
+    user.dialog().get_by_label("Subnet (CIDR)").fill("10.9.8.0/24")
+    user.dialog().get_by_role("button", name="Create").click()
+    user.page.get_by_role("link", name="backend").click()
+    expect(user.row("10.9.8.0/24")).to_be_visible()
+    user.go("Routers")
+    user.page.get_by_role("button", name="Actions for router").click()
+    user.page.get_by_role("menuitem", name="Add an interface").click()
+    user.dialog().get_by_label("Subnet").select_option(label="backend (10.9.8.0/24)")
+    user.dialog().get_by_role("button", name="Add an interface").click()
+    user.page.get_by_role("link", name="router", exact=True).click()
+    expect(user.row("10.9.8.1")).to_be_visible()
+    user.go("Network topology")
+    user.page.get_by_text("As a list").click()
+    expect(user.page.get_by_role("listitem").filter(has_text="backend")).to_be_visible()
+    user.go("Security groups")
+    user.page.get_by_role("link", name="default").click()
+    user.page.get_by_role("button", name="Add a rule").click()
+    user.dialog().get_by_label("From port").fill("8080")
+    user.dialog().get_by_role("button", name="Add a rule").click()
+    expect(user.row("8080")).to_contain_text("ingress")
+    cloud.demo.run("router", "remove", "subnet", "router", "backend")
+    cloud.demo.run("network", "delete", "backend")
+
+
+def test_an_image_is_uploaded(visit: Callable[..., User], tmp_path: Path) -> None:
+    file = tmp_path / "tiny.raw"
+    file.write_bytes(b"\0" * 3_000_000)
+    user = visit()
+    user.go("Images")
+    user.page.get_by_role("button", name="Upload an image").click()
+    user.page.locator("input[type=file]").set_input_files(file)
+    expect(user.page.get_by_label("Name")).to_have_value("tiny")
+    user.page.get_by_role("button", name="Upload an image").click()
+    expect(user.page.get_by_role("heading", name="tiny")).to_be_visible()
+    expect(user.page.locator("main header").get_by_text("active")).to_be_visible()
+    user.page.get_by_role("button", name="Actions for tiny").click()
+    user.page.get_by_role("menuitem", name="Delete").click()
+    user.dialog().get_by_role("button", name="Delete").click()
+    expect(user.page.get_by_role("heading", name="Images")).to_be_visible()
+
+
+def test_script_in_names_stays_text(visit: Callable[..., User], cloud: Cloud) -> None:
+    cloud.demo.run("volume", "create", "--size", "1", SCRIPT)
+    cloud.demo.run("network", "create", SCRIPT)
+    user = visit()
+    for place in ("Volumes", "Networks", "Network topology"):
+        user.go(place)
+        if place == "Network topology": user.page.get_by_text("As a list").click()
+        expect(user.page.get_by_text(SCRIPT).first).to_be_visible()
+    user.go("Volumes")
+    user.page.get_by_role("link", name=SCRIPT).click()
+    expect(user.page.get_by_role("heading", name=SCRIPT)).to_be_visible()
+    assert user.page.evaluate("window.hacked") is None
+    assert user.page.locator("img[src=x]").count() == 0
+    cloud.demo.run("volume", "delete", SCRIPT)
+    cloud.demo.run("network", "delete", SCRIPT)
+
+
+def test_administration_is_for_administrators(visit: Callable[..., User]) -> None:
+    member = visit()
+    expect(member.page.get_by_role("link", name="Users", exact=True)).to_have_count(0)
+    member.page.goto(f"{member.root}/dashboard/admin/users")
+    expect(member.page.get_by_role("heading", name="Nothing here")).to_be_visible()
+    status = member.page.evaluate("fetch('/dashboard/api/identity/v3/users').then(answer => answer.status)")
+    assert status == 403, "and the API says no, whatever the page shows"
+    admin = visit("pilvi")
+    for place, expected in (("All instances", "hello"), ("Hosts", "up"), ("Flavors", "m1.tiny"), ("Users", "demo")):
+        admin.go(place)
+        expect(admin.row(expected).first).to_be_visible()
+    admin.go("Projects")
+    admin.page.get_by_role("link", name="demo").click()
+    expect(admin.row("member")).to_be_visible()
+
+
+def test_keyboard_language_and_theme(visit: Callable[..., User]) -> None:
+    user = visit(color_scheme="dark")
+    assert user.page.evaluate("document.documentElement.dataset.theme") == "dark"
+    user.page.get_by_role("button", name="Light or dark").click()
+    assert user.page.evaluate("document.documentElement.dataset.theme") == "light"
+    user.page.keyboard.press("Tab")
+    user.go("Key pairs")
+    user.page.get_by_role("button", name="Add a key pair").press("Enter")
+    expect(user.dialog()).to_be_visible()
+    user.page.keyboard.press("Escape")
+    expect(user.dialog()).to_have_count(0)
+    user.page.get_by_role("button", name="Language").click()
+    expect(user.page.get_by_role("heading", name="密钥对")).to_be_visible()
+    user.page.reload()
+    expect(user.page.get_by_role("heading", name="密钥对")).to_be_visible()
+    assert user.page.evaluate("document.documentElement.lang") == "zh-CN"
