@@ -27,6 +27,7 @@ export const PAGES = {
   files_uploaded: ["Uploaded: {count}", "已上传 {count} 个文件"], copy_link: ["Copy the public link of {name}", "复制 {name} 的公开链接"], link_copied: ["The link was copied", "链接已复制"], drop_files: ["Drop files here, or press “Upload files”.", "将文件拖到这里，或点击“上传文件”。"],
   stacks_about: ["Whole applications from a template.", "由模板创建的完整应用。"], stack_delete_sure: ["Everything that the stack has made is deleted, too.", "编排栈创建的所有资源也会被删除。"], from_file: ["From a file", "从文件读取"], checking: ["Checking…", "检查中…"], template_fits: ["The template is valid.", "模板有效。"],
   alarms_about: ["Calls an address when a metric passes a threshold.", "当指标越过阈值时调用一个地址。"], method_help: ["cpu counts nanoseconds: its rate is what matters.", "cpu 以纳秒累计：应使用其变化率。"], call_help: ["For example the signal address of a stack’s scaling policy.", "例如编排栈伸缩策略的信号地址。"],
+  no_measures: ["Nothing was measured yet.", "尚无测量数据。"],
   charts_about: ["What the host has counted; renewed every few seconds.", "主机统计的数据，每隔几秒更新。"], chart_of: ["{title}: at last {value}", "{title}：最新值 {value}"], bill_lines: ["What was used", "使用明细"], not_over: ["so far", "截至目前"], cost_month: ["Cost this month", "本月费用"],
   log_empty: ["The console has printed nothing yet.", "控制台尚无输出。"], topology_of: ["A graph of {count} things; the list below says the same.", "共 {count} 个对象的图；下方列表内容相同。"], as_list: ["As a list", "以列表显示"],
 } as const
