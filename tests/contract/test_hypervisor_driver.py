@@ -180,6 +180,25 @@ def test_devices_come_and_go_while_it_runs(host):
     assert volume.id in host.driver.statistics(machine.server_id)["disks"]
 
 
+def test_what_machines_did_is_counted_while_they_run(host):
+    machine, card = host.machine(), nic()
+    host.driver.create(machine)
+    host.driver.attach_nic(machine.server_id, card)
+    found = host.driver.all_statistics()
+    assert set(found) == {machine.server_id}
+    counted = found[machine.server_id]
+    assert counted["cpu_seconds"] >= 0 and counted["memory_mib"] == machine.memory_mib and counted["resident_mib"] > 0
+    disk = counted["disks"]["root"]
+    assert disk["device"] == machine.disks[0].device and disk["capacity_bytes"] >= disk["allocated_bytes"] >= 0
+    assert {f"{way}_{what}" for way in ("read", "write") for what in ("bytes", "requests", "nanoseconds")} <= set(disk)
+    assert set(counted["nics"][card.port_id]) == {f"{way}_{what}" for way in ("rx", "tx") for what in ("bytes", "packets", "errors",
+                                                                                                       "dropped")}
+    later = host.again().all_statistics()[machine.server_id]
+    assert later["cpu_seconds"] >= counted["cpu_seconds"]
+    host.driver.stop(machine.server_id, 0)
+    assert host.driver.all_statistics() == {}
+
+
 def test_machines_outlive_the_driver(host):
     machine = host.machine()
     host.driver.create(machine)

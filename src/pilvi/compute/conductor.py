@@ -121,6 +121,17 @@ def facts(application: Application, args: dict[str, Any], message: Message) -> d
         return describe(application, db, work) if work is not None else {}
 
 
+def samples(application: Application, args: dict[str, Any], message: Message) -> None:
+    """{at, servers: [(host, server id, power, counters)]}: passes on what hosts counted of their own servers, with whose these are."""
+    told = {server_id: (host, power, counted) for host, server_id, power, counted in args["servers"]}
+    columns = (Server.id, Server.host, Server.project_id, Server.user_id, Server.name, Server.flavor, Server.flavor_id, Server.image_id,
+               Server.availability_zone, Server.created_at, Server.launched_at, Server.meta)
+    with application.database.read() as db:
+        rows = db.execute(select(*columns).where(Server.id.in_(list(told)), Server.deleted_at.is_(None))).all()
+    known = [row._asdict() | {"power": told[row.id][1], "counted": told[row.id][2]} for row in rows if told[row.id][0] == row.host]
+    if known and application.bus: application.bus.cast("telemetry.collector", "servers", {"at": args["at"], "servers": known})
+
+
 def console(application: Application, args: dict[str, Any], message: Message) -> dict[str, Any]:
     """{ticket} → {server_id, kind}: whose console may be opened with it. Raises ConsoleRefused."""
     server_id, kind = server_of(application, args["ticket"])
@@ -128,4 +139,4 @@ def console(application: Application, args: dict[str, Any], message: Message) ->
 
 
 HANDLERS = {**DOOR.handlers(), "alive": alive, "desired": desired, "observed": observed, "lost": lost, "made_volume": made_volume,
-            "facts": facts, "console": console}
+            "facts": facts, "console": console, "samples": samples}

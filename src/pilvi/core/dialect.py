@@ -76,6 +76,28 @@ def _glance_error(failure: Failure, status: int, request_id: str) -> Body:
     return {"code": status, "title": reason_phrase(status), "message": failure.message}
 
 
+def _telemetry_error(failure: Failure, status: int, request_id: str) -> Body:
+    """For the clients of the metric API (`description`, text or an object) and of the alarm API (`error_message`) at once."""
+    description = failure.facts.get("description", failure.message)
+    if "problem" in failure.facts: description = {"cause": "Invalid input", "reason": failure.facts["problem"], "detail": []}
+    return {"code": status, "title": reason_phrase(status), "description": description,
+            "error_message": {"debuginfo": None, "faultcode": "Server" if status >= 500 else "Client", "faultstring": failure.message}}
+
+
+HEAT_EXPLANATIONS = {
+    400: "The server could not comply with the request since it is either malformed or otherwise incorrect.",
+    401: "This server could not verify that you are authorized to access the document you requested. Either you supplied the wrong "
+         "credentials (e.g., bad password), or your browser does not understand how to supply the credentials required.",
+    403: "Access was denied to this resource.", 404: "The resource could not be found.",
+    409: "There was a conflict when trying to complete your request."}
+
+
+def _heat_error(failure: Failure, status: int, request_id: str) -> Body:
+    kind = failure.code or ("HTTP" + reason_phrase(status).replace(" ", ""))
+    return {"code": status, "title": reason_phrase(status), "explanation": HEAT_EXPLANATIONS.get(status, reason_phrase(status)),
+            "error": {"message": failure.message, "type": kind, "traceback": None}}
+
+
 def _as_jsonschema(problem: str, keyword: str | None, schema: list[str], **others: Any) -> str:
     """A violation in the words of Python's jsonschema, which placement's clients look for."""
     if keyword is None: return f"Malformed JSON: {problem}"
@@ -117,3 +139,9 @@ GLANCE = Dialect("glance", _glance_error, envelope=False, update="PATCH", paging
                             ""), event="{name}.{verb}")
 PLACEMENT = Dialect("placement", _placement_error, envelope=False, status={"create": 201, "update": 200, "delete": 204},
                     rule=_rule({}, "placement:"))
+TELEMETRY = Dialect("telemetry", _telemetry_error, envelope=False, update="PATCH", page_limit=1000,
+                    time=lambda t: clock.iso(t, zone="+00:00"), status={"create": 201, "update": 200, "delete": 204},
+                    rule=lambda service, singular, plural, verb: f"telemetry:{verb}_{singular}")
+HEAT = Dialect("heat", _heat_error, envelope=False, page_limit=None, status={"create": 201, "update": 202, "delete": 204},
+               rule=_rule({"list": "{plural}:index", "show": "{plural}:show", "create": "{plural}:create", "update": "{plural}:update",
+                           "delete": "{plural}:delete"}, ""))

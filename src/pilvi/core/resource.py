@@ -84,6 +84,8 @@ class Resource:
     schema_path: str = ""
     list_brief: bool = True
     """False: a family with short lists has none for this resource."""
+    told_missing: tuple[str, ...] = ()
+    """Verbs with which everybody learns that a thing is missing, where policy is asked first otherwise."""
     beside: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     """What may stand beside the envelope in a body: {name: JSON Schema}."""
     event: Mapping[str, str] = field(default_factory=dict)
@@ -150,10 +152,13 @@ class Resource:
         """The row (an object of the table class) with this key, if it exists for the caller and policy allows the verb.
         Raises the resource's `missing`, Forbidden."""
         assert call.db is not None
-        conditions = self.scope(call, every_project=call.is_admin or call.granted(self.name, key))
+        left_to_policy = self.dialect.nested_target and self.owner is None
+        every = call.is_admin or left_to_policy or call.granted(self.name, key)
+        conditions = self.scope(call, every_project=every)
         row = call.db.query(self.table).where(self.table.__table__.c[self.key] == key, *conditions).first()
         if row is None:
-            if verb and self.dialect.nested_target: self.permit(call, verb, _aim(self, call, verb), key=key)
+            if verb and self.dialect.nested_target and verb not in self.told_missing:
+                self.permit(call, verb, _aim(self, call, verb), key=key)
             raise self.missing(id=key)
         if verb: self.permit(call, verb, None if self.visible and verb == "show" and not self.dialect.nested_target else _target(self, row),
                              key=key)

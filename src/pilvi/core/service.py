@@ -53,6 +53,9 @@ class Service:
     optional_project: str | None = None
     request_prefix: str = "req-"
     headers: Mapping[str, str] = field(default_factory=dict)
+    door: Callable[[Application], Any] | None = None
+    """Makes an ASGI application that answers instead of the routes: for a service that streams, whose clients want the root of an address.
+    It listens on the port after the cloud's, and under the service's mount point."""
     catalogued: bool = True
     """Is it in identity's catalogue?"""
 

@@ -123,8 +123,9 @@ def number(least: float | None = None) -> Kind:
     return Kind(schema, Float(53), float, float)
 
 
-def boolean() -> Kind:
-    """True or false; the words and digits that the real APIs take for them."""
+def boolean(strict: bool = False) -> Kind:
+    """True or false; the words and digits that the real APIs take for them, unless it is `strict` (keystone)."""
+    if strict: return Kind({"type": "boolean"}, Boolean(), None, truth)
     words = sorted(form for word in TRUE | FALSE for form in {word, word.capitalize(), word.upper()})
     return Kind({"enum": [True, False, *words]}, Boolean(), truth, truth)
 

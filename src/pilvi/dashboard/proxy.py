@@ -7,19 +7,14 @@ browser runs it, and loses the headers that would hand a token to a script.
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
-
-import aiohttp
-from yarl import URL
+from urllib.parse import unquote
 
 from pilvi.core.context import Call
+from pilvi.core.drivers import Drivers
 from pilvi.core.http.app import SENT, Response
 from pilvi.core.http.routes import ANYONE, Route
-from pilvi.dashboard import errors, session
-from pilvi.dashboard.session import Session
+from pilvi.dashboard import session
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "COPY")
 NOT_PASSED = {"cookie", "authorization", "x-auth-token", "x-service-token", "x-subject-token", "origin", "referer", "connection",
@@ -29,8 +24,8 @@ NOT_RETURNED = {"x-subject-token", "set-cookie", "www-authenticate", "x-pilvi-sp
 ADDED = ((b"content-security-policy", b"sandbox; default-src 'none'"), (b"x-content-type-options", b"nosniff"),
          (b"cache-control", b"no-store"), (b"referrer-policy", b"no-referrer"), (b"x-frame-options", b"DENY"))
 REPLACED = NOT_RETURNED | {name.decode() for name, _ in ADDED}
-VERSION = re.compile(r"/v\d[\w.]*(?=/|$)")
-SECONDS = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=120)
+ELSEWHERE = Drivers[Any]({"socket": "pilvi.dashboard.elsewhere:forward"})
+"""Loaded with its HTTP library only where a service is in another process."""
 
 
 async def forward(call: Call, receive: Any, send: Any, service: str, path: str) -> Response:
@@ -50,7 +45,7 @@ async def forward(call: Call, receive: Any, send: Any, service: str, path: str) 
                  "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]}
         await cloud(scope, receive, _guarded(send))
     else:
-        await _over_a_socket(call, found, service, inner, headers, receive, _guarded(send))
+        await ELSEWHERE["socket"](call, found, service, inner, headers, receive, _guarded(send))
     return SENT
 
 
@@ -62,38 +57,6 @@ def _guarded(send: Any) -> Any:
         await send(message)
 
     return passed
-
-
-async def _over_a_socket(call: Call, found: Session, service: str, path: str, headers: list[tuple[str, str]], receive: Any,
-                         send: Any) -> None:
-    """A service that another process serves: at its catalogue address, up to the version."""
-    assert call.request is not None
-    endpoint = found.about["endpoints"].get(service)
-    if not endpoint or service == "dashboard": raise errors.NoSuchService(service=service[:80])
-    parts = urlsplit(endpoint)
-    prefix = VERSION.split(parts.path, maxsplit=1)[0].rstrip("/")
-    query = f"?{call.request.query_string}" if call.request.query_string else ""
-    target = URL(f"{parts.scheme}://{parts.netloc}{prefix}/{quote(path, safe='%/:@!$&()*+,;=~-._' + chr(39))}{query}", encoded=True)
-    body = _pieces(receive) if call.request.method in ("PUT", "POST", "PATCH") else None
-    sent = {name: value for name, value in headers if name != "host"}
-    async with aiohttp.ClientSession(timeout=SECONDS, auto_decompress=False, trust_env=False) as client:
-        try:
-            async with client.request(call.request.method, target, data=body, headers=sent, allow_redirects=False) as answer:
-                await send({"type": "http.response.start", "status": answer.status, "headers": [
-                    (name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in answer.headers.items()]})
-                async for piece in answer.content.iter_chunked(65536):
-                    await send({"type": "http.response.body", "body": piece, "more_body": True})
-                await send({"type": "http.response.body", "body": b""})
-        except (aiohttp.ClientConnectorError, aiohttp.ServerDisconnectedError) as failure:
-            raise errors.NoAnswer(service=service) from failure
-
-
-async def _pieces(receive: Any) -> AsyncIterator[bytes]:
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect": return
-        if message.get("body"): yield message["body"]
-        if not message.get("more_body"): return
 
 
 ROUTES = [Route("/api/{service}/{path:path}", method, forward, ANYONE, stream=True) for method in METHODS]

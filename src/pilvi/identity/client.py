@@ -1,6 +1,7 @@
 """What other services and agents call of identity."""
 from __future__ import annotations
 
+import base64
 from threading import Lock
 from typing import Any
 
@@ -20,7 +21,10 @@ def validate(token: str, story: trace.Trace | None) -> Identity:
                      steps=steps)
     except (NotFound, Unauthenticated):
         raise Unauthenticated() from None
-    facts = reply.json()["token"]
+    return _identity(reply.json()["token"])
+
+
+def _identity(facts: dict[str, Any]) -> Identity:
     project, domain = facts.get("project") or {}, facts.get("domain") or {}
     return Identity(
         user_id=facts["user"]["id"], user_name=facts["user"]["name"], user_domain_id=facts["user"]["domain"]["id"],
@@ -71,6 +75,22 @@ def _issued(proof: dict[str, Any], scope: dict[str, Any]) -> tuple[str, float]:
     reply = send(Call(), "identity", "POST", "/v3/auth/tokens", query={"nocatalog": "1"}, body={"auth": {
         "identity": proof, "scope": scope}})
     return reply.headers["x-subject-token"], clock.parse(reply.json()["token"]["expires_at"])
+
+
+def s3_identity(call: Call, access: str, string_to_sign: bytes, signature: str) -> Identity:
+    """Who signed an S3 request (version 2 or 4); the caller is a service user. Raises Unauthenticated for an unknown key or a wrong
+    signature, Unavailable. It does not look at the request's age: the caller knows its date."""
+    given = {"access": access, "token": base64.urlsafe_b64encode(string_to_sign).decode(), "signature": signature}
+    try: reply = send(call, "identity", "POST", "/v3/s3tokens", query={"nocatalog": "1"}, body={"credentials": given})
+    except NotFound: raise Unauthenticated() from None
+    return _identity(reply.json()["token"])
+
+
+def s3_secret(call: Call, user_id: str, access: str) -> str:
+    """The secret of a user's EC2 pair, to check the pieces of a body that is signed piece by piece; the caller is an administrator.
+    Raises NotFound."""
+    reply = send(call, "identity", "GET", f"/v3/users/{user_id}/credentials/OS-EC2/{access}")
+    return str(reply.json()["credential"]["secret"])
 
 
 class Tokens:

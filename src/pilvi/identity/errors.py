@@ -92,6 +92,10 @@ class DefaultDomain(Forbidden):
     """The default domain cannot be deleted."""
 
 
+class TreeTooDeep(Forbidden):
+    """Max hierarchy depth reached: a domain and its projects have at most {deepest} levels."""
+
+
 class HasChildren(Forbidden):
     """Cannot delete project {id} since it has projects below it; delete those first."""
 
@@ -140,10 +144,20 @@ class TrustUsedUp(NotFound):
     """Unable to consume trust {id}: it has no uses left."""
 
 
+class CredentialNotFound(NotFound):
+    """Could not find credential: {id}."""
+
+
+class PolicyNotFound(NotFound):
+    """Could not find policy: {id}."""
+
+
+class EndpointGroupNotFound(NotFound):
+    """Could not find endpoint group: {id}."""
+
+
 class IdentityProviderNotFound(NotFound):
-    """Could not find Identity Provider: {id}."""
-
-
+    """Could not find identity provider: {id}."""
 class ProtocolNotFound(NotFound):
     """Could not find federated protocol: {id}."""
 
@@ -153,8 +167,46 @@ class MappingNotFound(NotFound):
 
 
 class ServiceProviderNotFound(NotFound):
-    """Could not find Service Provider: {id}."""
+    """Could not find service provider: {id}."""
 
 
+class RegisteredLimitNotFound(NotFound):
+    """Could not find registered limit: {id}."""
+
+
+class LimitNotFound(NotFound):
+    """Could not find limit: {id}."""
+
+
+class ConsumerNotFound(NotFound):
+    """Could not find consumer: {id}."""
+
+
+class RequestTokenNotFound(NotFound):
+    """Could not find request token: {id}."""
+
+
+class AccessTokenNotFound(NotFound):
+    """Could not find access token: {id}."""
+
+
+class LimitInvalid(Forbidden):
+    """Invalid resource limit: {reason}."""
+
+
+class LimitInUse(Forbidden):
+    """Unable to change or delete registered limit {id} because there are project limits associated with it."""
+
+
+class NoRegisteredLimit(Forbidden):
+    """Unable to create a limit for {resource} that has no corresponding registered limit."""
+
+
+class DomainConfigNotFound(NotFound):
+    """Could not find a configuration of domain {id}."""
+
+
+class DomainConfigInvalid(Invalid):
+    """Invalid domain specific configuration: {reason}."""
 class RemoteIdTaken(Conflict):
     """Duplicate remote ID: {id} is that of the identity provider {provider} already."""

@@ -17,13 +17,19 @@ from pilvi.identity.resources import (
     application_credential,
     assignment,
     catalogue,
+    credential,
     domain,
+    domain_config,
+    endpoint_group,
     group,
     identity_provider,
     implied_role,
+    limit,
     mapping,
     membership,
+    oauth1,
     policies,
+    policy_store,
     project,
     project_tag,
     project_tree,
@@ -37,12 +43,13 @@ from pilvi.identity.resources import (
 from pilvi.identity.resources.access_rule import AccessRule, RuleUse
 from pilvi.identity.resources.application_credential import ApplicationCredential
 from pilvi.identity.resources.assignment import Assignment
+from pilvi.identity.resources.credential import Credential
 from pilvi.identity.resources.identity_provider import FederatedUser
 from pilvi.identity.resources.membership import Membership
 from pilvi.identity.resources.protocol import Protocol
 from pilvi.identity.resources.role import ImpliedRole
 from pilvi.identity.resources.trust import Trust
-from pilvi.identity.token import issue, validate
+from pilvi.identity.token import issue, signed, validate
 from pilvi.identity.token.keys import Keyring, TokenKey
 from pilvi.identity.token.validate import Revocation
 
@@ -78,10 +85,11 @@ TOKENS = "/v3/auth/tokens"
 SERVICE = Service(
     name="identity", types=("identity",), path="", dialect=KEYSTONE, versions=versions, config=Config, start=start,
     resources=[domain.RESOURCE, project.RESOURCE, user.RESOURCE, group.RESOURCE, role.RESOURCE,
-               catalogue.REGION, catalogue.SERVICE, catalogue.ENDPOINT,
-               identity_provider.RESOURCE, mapping.RESOURCE, service_provider.RESOURCE],
-    tables=[Assignment, Membership, ImpliedRole, TokenKey, Revocation, ApplicationCredential, AccessRule, RuleUse, Trust, Protocol,
-            FederatedUser],
+               catalogue.REGION, catalogue.SERVICE, catalogue.ENDPOINT, endpoint_group.RESOURCE, policy_store.RESOURCE,
+               oauth1.RESOURCE, identity_provider.RESOURCE, mapping.RESOURCE, service_provider.RESOURCE],
+    tables=[Assignment, Membership, ImpliedRole, TokenKey, Revocation, ApplicationCredential, AccessRule, RuleUse, Trust, Credential,
+            endpoint_group.ProjectEndpoint, endpoint_group.ProjectEndpointGroup, policy_store.PolicyAssociation, oauth1.RequestToken,
+            oauth1.AccessToken, Protocol, FederatedUser, limit.RegisteredLimit, limit.Limit, domain_config.DomainConfig],
     rules=policies.RULES,
     routes=[
         Route("/v3", "GET", show_version, ANYONE),
@@ -89,10 +97,13 @@ SERVICE = Service(
         Route(TOKENS, "GET", validate.show, None),
         Route(TOKENS, "HEAD", validate.check, None),
         Route(TOKENS, "DELETE", validate.revoke, None, status=204),
+        Route("/v3/ec2tokens", "POST", signed.from_ec2, None), Route("/v3/s3tokens", "POST", signed.from_s3, None),
         Route("/v3/auth/catalog", "GET", validate.show_catalogue, "identity:get_auth_catalog"),
-        *access.ROUTES, *access_rule.ROUTES, *application_credential.ROUTES, *assignment.ROUTES, *trust.ROUTES, *user.ROUTES,
+        *access.ROUTES, *access_rule.ROUTES, *application_credential.ROUTES, *assignment.ROUTES, *credential.ROUTES, *trust.ROUTES,
         *implied_role.ROUTES, *membership.ROUTES, *project_tag.ROUTES, *project_tree.ROUTES,
-        *role_assignment.ROUTES, *identity_provider.ROUTES, *protocol.ROUTES, *login.ROUTES, *mapping.ROUTES, *service_provider.ROUTES,
+        *role_assignment.ROUTES, *user.ROUTES, *domain_config.ROUTES, *endpoint_group.ROUTES, *identity_provider.ROUTES, *limit.ROUTES,
+        *protocol.ROUTES, *login.ROUTES, *mapping.ROUTES, *service_provider.ROUTES, *oauth1.ROUTES,
+        *policy_store.ROUTES, *catalogue.ROUTES, *role.ROUTES,
     ],
     loops=[Loop("rotate token keys", 300, lambda application: application.state["keyring"].prepare())],
 )

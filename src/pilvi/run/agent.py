@@ -87,7 +87,7 @@ class Agent:
         self.node = Node(drivers, Apis(tokens, 60.0), Images(home / "images"), home, self._boots(drivers), self.open_metadata,
                          self.close_metadata, self.network.backend.metadata_networks, simulated=settings.simulated)
         self.compute = ComputeAgent(self.bus, self.node, run=settings.run_directory, control_uid=settings.control_uid, zone="nova",
-                                    story=STORY, after_shutdown=self._was_down())
+                                    story=STORY, after_shutdown=self._was_down(), meter_seconds=settings.meter_seconds)
         store: VolumeDriver = VOLUME_DRIVERS["simulated" if settings.simulated else "file"](home / "volumes")  # type: ignore[assignment]
         self.volume = VolumeAgent(self.bus, dict.fromkeys(self.hosts, store), tokens, locks=settings.run_directory / "locks")
 

@@ -22,14 +22,15 @@ from pilvi.identity.resources.role import ImpliedRole, Role
 from pilvi.identity.resources.user import User
 from pilvi.run.settings import Settings
 
-ROLES = ("admin", "manager", "member", "reader", "service")
+ROLES = ("admin", "manager", "member", "reader", "service", "ResellerAdmin")
 IMPLIES = (("admin", "manager"), ("manager", "member"), ("member", "reader"))
 USERS = {"admin": ("admin", "admin"), "demo": ("demo", "member"), "pilvi-control": ("service", "admin"),
     "pilvi-host": ("service", "service")}
 """{user: (project, role)}"""
 CHEAPEST_ROUNDS = 4
 NAMES = {"identity": "keystone", "image": "glance", "placement": "placement", "network": "neutron", "block-storage": "cinderv3",
-         "volumev3": "cinderv3", "compute": "nova"}
+         "volumev3": "cinderv3", "compute": "nova", "object-store": "swift", "metric": "gnocchi", "alarming": "aodh",
+         "rating": "cloudkitty", "orchestration": "heat"}
 
 
 def passwords(settings: Settings) -> dict[str, str]:
@@ -51,6 +52,7 @@ def bootstrap(database: Database, settings: Settings, services: Sequence[Service
 
 def _people(db: Session, hashed: dict[str, str]) -> None:
     db.add(Domain(id="default", name="Default", description="The default domain"))
+    db.add(Project(id="default", name="Default", domain_id="default", description="The default domain", is_domain=True))
     roles = {name: Role(name=name) for name in ROLES}
     projects = {name: Project(name=name, domain_id="default", parent_id="default") for name in ("admin", "service", "demo")}
     db.add_all([*roles.values(), *projects.values()])
@@ -77,7 +79,7 @@ def _catalogue(db: Session, settings: Settings, services: Sequence[Service]) -> 
                 row = CatalogueService(type=kind, name=NAMES.get(kind, kind))
                 db.add(row)
                 db.flush()
-            _endpoints(db, settings, row.id, settings.url + service.mount + service.path)
+            _endpoints(db, settings, row.id, (settings.door_url if service.door else f"{settings.url}/{kind}") + service.path)
 
 
 def _endpoints(db: Session, settings: Settings, service_id: str, url: str) -> None:

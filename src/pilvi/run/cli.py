@@ -15,6 +15,8 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
     help="A complete, OpenStack-compatible cloud.")
 image_app = typer.Typer(no_args_is_help=True, help="Guest images.")
 app.add_typer(image_app, name="image")
+ring_app = typer.Typer(no_args_is_help=True, help="The object store's rings: which devices hold what.")
+app.add_typer(ring_app, name="object-ring")
 host_app = typer.Typer(no_args_is_help=True, help="Other machines as hosts of this cloud.")
 app.add_typer(host_app, name="host")
 out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 150)
@@ -67,6 +69,7 @@ def up(
     bus_url: Annotated[str, typer.Option(help="nats://… instead of a unix socket.")] = "",
     network_listen: Annotated[str, typer.Option(help="ADDRESS:PORT at which other hosts reach the network's database.")] = "",
     tunnel_address: Annotated[str, typer.Option(help="This machine's address for tunnels to other hosts.")] = "",
+    meter_seconds: Annotated[float, typer.Option(help="How often what machines do is sampled; 60 if not given.", min=0)] = 0,
     privileged_control: Annotated[bool, typer.Option(hidden=True, help="Control runs as root too.")] = False,
 ) -> None:
     """Starts the cloud in the background; the first time it makes flavors, networks, an image and a first server."""
@@ -85,7 +88,7 @@ def up(
         raise fail(f"The cloud in {directory} is a real one; give another folder with --state.", 2)
     for name, value in (("listen", listen), ("hosts", hosts if hosts != 1 else 0), ("seed", seed), ("failures", failures),
                         ("database_url", database_url), ("bus_url", bus_url), ("network_listen", network_listen),
-                        ("tunnel_address", tunnel_address)):
+                        ("tunnel_address", tunnel_address), ("meter_seconds", meter_seconds)):
         if running and value and value != getattr(wish, name): say(f"--{name.replace('_', '-')} is heeded after `pilvi down`")
         elif value: setattr(wish, name, value)
     wish.unprivileged = os.geteuid() == 0 and not privileged_control
@@ -244,6 +247,24 @@ def report(server: str) -> None:
 
 
 @app.command()
+def invoice(
+    project: str, month: Annotated[str, typer.Option(help="2026-11; this month if nothing is given.")] = "",
+    begin: Annotated[str, typer.Option("--from", help="2026-11-01T00:00:00Z")] = "",
+    end: Annotated[str, typer.Option("--to", help="2026-11-15T00:00:00Z")] = "",
+    currency: Annotated[str, typer.Option(help="If not the configured one.")] = "",
+    csv: Annotated[Path | None, typer.Option(help="A file of this name instead of the screen.")] = None,
+) -> None:
+    """What a project used in a period, to the second, and what it costs."""
+    from pilvi.core.errors import Failure
+    from pilvi.run import invoice as bills
+    from pilvi.telemetry.rating.bill import as_csv
+    try: bill = bills.fetch(admin(), project, month, begin, end, currency)
+    except (LookupError, Failure) as failure: raise fail(str(failure)) from None
+    if csv: csv.write_text(as_csv(bill["lines"]), newline="")
+    else: out.print(bills.table(bill, project))
+
+
+@app.command()
 def reset(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
     """Empties the cloud: everything in it is lost."""
     from pilvi.run import lifecycle
@@ -313,6 +334,80 @@ def agent(join: Annotated[Path | None, typer.Option(help="The file that `pilvi h
     try: lifecycle.start(wish, say)
     except supervisor.StartFailed as failure: raise fail(str(failure)) from None
     say(f"host {wish.host_name} works for {wish.url}")
+
+
+RING = Annotated[str, typer.Option("--ring", help="account, container, object, object-1 …; all if not given.")]
+
+
+@ring_app.command("show")
+def ring_show() -> None:
+    """Devices, balance, dispersion."""
+    from pilvi.run import object_cli
+    object_cli.show(settings_of())
+
+
+@ring_app.command("add")
+def ring_add(node: str, url: str, devices: Annotated[list[str], typer.Argument(help="NAME[:WEIGHT] …")], zone: int = 1, region: int = 1,
+             ring: RING = "") -> None:
+    """Adds a node's devices; `rebalance` then gives them partitions."""
+    from pilvi.objectstore.cluster import administer
+    from pilvi.run import object_cli
+    try: named = object_cli.devices_of(devices)
+    except ValueError as failure: raise fail(f"NAME[:WEIGHT], please: {failure}", 2) from None
+    administer.add(object_cli.directory(settings_of()), node, url, named, region=region, zone=zone, only=ring)
+
+
+@ring_app.command("weight")
+def ring_weight(node: str, weight: float, device: Annotated[str, typer.Option(help="One device; all of the node's if not given.")] = "",
+                ring: RING = "") -> None:
+    """Weighs a node's devices anew; 0 drains them."""
+    from pilvi.objectstore.cluster import administer
+    from pilvi.run import object_cli
+    try: administer.weigh(object_cli.directory(settings_of()), node, device, weight, ring)
+    except administer.NoSuchDevice as failure: raise fail(f"No ring has {failure}.") from None
+
+
+@ring_app.command("remove")
+def ring_remove(node: str, device: Annotated[str, typer.Option(help="One device; all of the node's if not given.")] = "",
+                ring: RING = "") -> None:
+    """Takes out devices that are gone; the next `rebalance` gives their partitions to others."""
+    from pilvi.objectstore.cluster import administer
+    from pilvi.run import object_cli
+    try: administer.weigh(object_cli.directory(settings_of()), node, device, None, ring)
+    except administer.NoSuchDevice as failure: raise fail(f"No ring has {failure}.") from None
+
+
+@ring_app.command("tune")
+def ring_tune(replicas: Annotated[float | None, typer.Option(help="Copies; 2.5 means a third one of half of the partitions.")] = None,
+              overload: Annotated[float | None, typer.Option(help="By how much a weight may be exceeded to keep copies apart.")] = None,
+              min_part_hours: Annotated[int | None, typer.Option(help="For so long a partition's other copies stay.")] = None,
+              ring: RING = "") -> None:
+    """Changes what rebalancing aims at."""
+    from pilvi.objectstore.cluster import administer
+    from pilvi.run import object_cli
+    administer.tune(object_cli.directory(settings_of()), replicas=replicas, overload=overload, min_part_hours=min_part_hours, only=ring)
+
+
+@ring_app.command("rebalance")
+def ring_rebalance(ring: RING = "") -> None:
+    """Makes new rings; the processes take them within seconds and move what must move."""
+    from pilvi.run import object_cli
+    object_cli.rebalance(settings_of(), ring)
+
+
+@ring_app.command("node-file")
+def ring_node_file(name: str, listen: Annotated[str, typer.Argument(help="ADDRESS:PORT of the node")], target: Path) -> None:
+    """Writes the file with which `pilvi object-node --join` begins; it holds the store's secret."""
+    from pilvi.run import object_cli
+    object_cli.write_node_file(settings_of(), name, listen, target)
+
+
+@app.command("object-node")
+def object_node(join: Annotated[Path | None, typer.Option(help="The file of `pilvi object-ring node-file`; only the first time.")] = None,
+                ) -> None:
+    """Runs a node of the object store, in the foreground, its devices under the state folder; ends with Ctrl-C or SIGTERM."""
+    from pilvi.run import object_cli
+    object_cli.run_node(folder(), join)
 
 
 @image_app.command("build")

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
@@ -24,7 +25,7 @@ from pilvi.core.context import Call
 from pilvi.core.crypto import secret_file
 from pilvi.core.db.migrate import migrate
 from pilvi.core.db.session import Database
-from pilvi.core.http import auth, client
+from pilvi.core.http import auth, client, fetch
 from pilvi.core.http.app import Application, Response, from_scope, send_response
 from pilvi.core.http.inprocess import InProcess
 from pilvi.core.reconcile import Repeat
@@ -36,15 +37,19 @@ from pilvi.identity.service import SERVICE as IDENTITY
 from pilvi.image.service import SERVICE as IMAGE
 from pilvi.network.drivers import BACKENDS
 from pilvi.network.service import SERVICE as NETWORK
+from pilvi.objectstore.service import SERVICE as OBJECTSTORE
+from pilvi.orchestration.service import SERVICE as ORCHESTRATION
 from pilvi.placement.service import SERVICE as PLACEMENT
 from pilvi.run import crash, listen, novnc, ui
 from pilvi.run.bootstrap import bootstrap, passwords
 from pilvi.run.process import ready
 from pilvi.run.settings import Settings, load
+from pilvi.telemetry.service import SERVICE as TELEMETRY
 from pilvi.volume.service import SERVICE as VOLUME
 
 LOG = structlog.get_logger()
-SERVICES: Sequence[Service] = (IDENTITY, IMAGE, PLACEMENT, NETWORK, VOLUME, COMPUTE, DASHBOARD)
+SERVICES: Sequence[Service] = (IDENTITY, OBJECTSTORE, IMAGE, PLACEMENT, NETWORK, VOLUME, COMPUTE, TELEMETRY, ORCHESTRATION,
+                               DASHBOARD)
 """In the order in which they may call each other: each only those before it."""
 
 
@@ -57,7 +62,9 @@ class Control:
     def __init__(self, settings: Settings, services: Sequence[Service] = SERVICES) -> None:
         self.settings = settings
         self.bus = bus_of(settings)
-        self.options = config.read(settings.directory / "config.toml", {s.name: s.config for s in SERVICES if s.config})
+        shapes: dict[str, type[Any]] = {s.name: s.config for s in SERVICES if s.config}
+        self.options = config.read(settings.directory / "config.toml", {**shapes, "fetch": fetch.Config})
+        fetch.configure(self.options["fetch"])
         self.keys = settings.control_directory / "keys"
         self.applications: dict[str, Application] = {}
         self.loops: list[Repeat] = []
@@ -77,7 +84,11 @@ class Control:
         grant_key = secret_file(self.keys / "grants").encode()
         application = Application(service, database=database, bus=self.bus, config=self.options.get(service.name), region=settings.region,
                                   policy_file=policy, grant_key=grant_key, identity_url=settings.url + "/identity")
-        client.connect(service.name, InProcess(application, settings.url + service.mount))
+        way = client.Socket(settings.door_url) if service.door else InProcess(application, settings.url + service.mount)
+        client.connect(service.name, way)
+        if service.door: return application
+        for base in dict.fromkeys((settings.url, settings.guest_url)):
+            for kind in service.types: fetch.own(f"{base}/{kind}", InProcess(application, f"{base}/{kind}"))
         return application
 
     def start(self) -> None:
@@ -92,11 +103,18 @@ class Control:
             "node": f"control-{socket.gethostname()}-{settings.tag}",
             "master_key": secret_file(self.keys / "master", lambda: Fernet.generate_key().decode()),
             "service_call": lambda: _service_call(tokens),
-            "network_backend": backend, "image_directory": settings.control_directory / "images",
+            "service_tokens": tokens,
+            "service_password": passwords(settings)["pilvi-control"],
+            "network_backend": backend,
+            "image_directory": settings.control_directory / "images",
+            "object_directory": settings.control_directory / "objects",
             "federation_directory": settings.directory / "federation",
-            "novnc": novnc.folder(settings.directory), "dashboard_files": ui.folder(settings.directory), "cloud": self,
+            "novnc": novnc.folder(settings.directory),
+            "dashboard_files": ui.folder(settings.directory),
+            "console_socket": settings.run_directory / "console.sock",
+            "cloud": self,
             "leaving": self.leaving,
-            "console_socket": settings.run_directory / "console.sock", "settings": settings}
+            "settings": settings}
         self.bus.start()
         for application in self.applications.values():
             application.state |= injected
@@ -125,12 +143,19 @@ class Control:
         if scope["type"] == "lifespan": return
         first = scope["path"].lstrip("/").partition("/")[0]
         application = self.by_mount.get("/" + first)
-        if scope["type"] == "websocket":
+        if application is not None and application.service.door and scope["type"] == "http":
+            await self.doors[application.service.name]({**scope, "root_path": "/" + first}, receive, send)
+        elif scope["type"] == "websocket":
             await serve_socket(self.applications["compute"], scope, receive, send)
         elif application is not None:
             await application({**scope, "root_path": "/" + first}, receive, send)
         else:
             await self._root(scope, send)
+
+    @cached_property
+    def doors(self) -> dict[str, Any]:
+        """{service: ASGI application} of those that answer at the root of an address of their own."""
+        return {name: application.service.door(application) for name, application in self.applications.items() if application.service.door}
 
     @cached_property
     def by_mount(self) -> dict[str, Application]:
@@ -181,25 +206,42 @@ def main(directory: Path) -> None:
     settings = load(directory)
     crash.arm(settings, "control")
     random.seed(settings.seed if settings.simulated else None)
-    doors = listen.sockets(settings)  # first: whoever finds its port taken has changed nothing
+    doors, own = listen.sockets(settings), listen.sockets(settings, 1)  # first: whoever finds its port taken has changed nothing
     control = Control(settings)
     control.start()
-    server = _Server(uvicorn.Config(control, log_config=None, access_log=False, lifespan="off", loop="uvloop", http="httptools",
-                                    ws="websockets-sansio", proxy_headers=False, timeout_graceful_shutdown=5, server_header=False,
-                                    h11_max_incomplete_event_size=65536))
+    server = _Server(_serving(control))
+    server.beside = [(uvicorn.Server(_serving(door)), own) for door in control.doors.values()]
+    signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it once more after its own end; ours is still to come
     server.run(doors)
     control.stop()
 
 
+def _serving(application: Any) -> uvicorn.Config:
+    return uvicorn.Config(application, log_config=None, access_log=False, lifespan="off", loop="uvloop", http="httptools",
+                          ws="websockets-sansio", proxy_headers=False, timeout_graceful_shutdown=5, server_header=False,
+                          h11_max_incomplete_event_size=65536)
+
+
 class _Server(uvicorn.Server):
-    """Says READY once it listens."""
+    """Says READY once it listens; so do, with it, those `beside` it on their own sockets."""
+
+    beside: Sequence[tuple[uvicorn.Server, list[socket.socket]]] = ()
 
     async def startup(self, sockets: Any = None) -> None:
         await super().startup(sockets)
+        for other, own in self.beside:
+            other.config.load()
+            other.lifespan = other.config.lifespan_class(other.config)
+            await other.startup(own)
         ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        for other, _ in self.beside: await other.on_tick(counter)
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: Any = None) -> None:
         for leave in self.config.app.leaving: leave()  # type: ignore[union-attr]
+        for other, own in self.beside: await other.shutdown(own)
         await super().shutdown(sockets)
 
 

@@ -44,6 +44,8 @@ class Settings(Struct, kw_only=True, omit_defaults=True):
     """This host's own address for the tunnels to other hosts."""
     external_cidr: str = ""
     host_name: str = ""
+    meter_seconds: float = 60.0
+    """How often hosts sample what their machines do."""
     agent: bool = True
     """Is this machine a host of its own cloud?"""
     control: bool = True
@@ -57,6 +59,13 @@ class Settings(Struct, kw_only=True, omit_defaults=True):
     def url(self) -> str:
         """Where the APIs are."""
         return self.public_url or f"http://{self.listen}"
+
+    @property
+    def door_url(self) -> str:
+        """Where the service is that wants the root of an address: the object store, on the next port."""
+        scheme, _, rest = self.url.partition("://")
+        host, colon, port = rest.rpartition(":")
+        return f"{scheme}://{host}:{int(port) + 1}" if colon and port.isdecimal() else f"{self.url}/object-store"
 
     @property
     def reaches_guests(self) -> bool:

@@ -38,7 +38,7 @@ def test_names_are_taken_once_in_a_domain(admin: Client) -> None:
     assert admin.ask("PATCH", f"/v3/projects/{made['id']}", {"project": {"name": "q"}}).status == 200
     assert admin.ask("PATCH", "/v3/projects/home", {"project": {"name": "p"}}).status == 409
     assert admin.ask("POST", "/v3/projects", {"project": {"name": "x", "domain_id": "none"}}).status == 404
-    assert admin.ask("POST", "/v3/projects", {"project": {"name": "x", "is_domain": True}}).status == 400
+    assert admin.ask("POST", "/v3/projects", {"project": {"name": "x", "is_domain": True, "domain_id": "default"}}).status == 400
 
 
 def test_lists_are_filtered(admin: Client) -> None:
@@ -96,3 +96,26 @@ def test_tags(admin: Client, demo: Client) -> None:
                          ("tags=%22", [])]:
         assert names(admin.get("/v3/projects?" + query)) == found, query
     assert admin.ask("DELETE", tags).status == 204 and admin.get(tags)["tags"] == []
+
+
+def test_what_acts_as_a_domain_is_one(admin: Client) -> None:
+    made = admin.make("project", name="realm", is_domain=True, domain_id=None)
+    assert made["domain_id"] is None and made["parent_id"] is None
+    path = f"/v3/domains/{made['id']}"
+    assert admin.get(path)["domain"]["name"] == "realm" and admin.get("/v3/projects?name=realm")["projects"] == []
+    assert names(admin.get("/v3/projects?is_domain=true&name=realm")) == ["realm"]
+    assert admin.ask("PATCH", path, {"domain": {"name": "empire", "enabled": False}}).status == 200
+    assert admin.get(f"/v3/projects/{made['id']}")["project"]["name"] == "empire"
+    assert admin.ask("DELETE", f"/v3/projects/{made['id']}").status == 204 and admin.ask("GET", path).status == 404
+
+
+def test_trees_are_bounded_and_switched_from_their_leaves(admin: Client) -> None:
+    ids = ["default"]
+    for level in range(4): ids.append(admin.make("project", name=f"p{level}", parent_id=ids[-1])["id"])
+    assert admin.ask("POST", "/v3/projects", {"project": {"name": "deep", "parent_id": ids[-1]}}).status == 403
+
+    def switch(id: str, on: bool) -> int:
+        return admin.ask("PATCH", f"/v3/projects/{id}", {"project": {"enabled": on}}).status
+
+    assert switch(ids[3], False) == 403 and switch(ids[4], False) == switch(ids[3], False) == 200
+    assert switch(ids[4], True) == 403 and switch(ids[3], True) == switch(ids[4], True) == 200

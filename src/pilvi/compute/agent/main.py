@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from pilvi.compute.agent import boot, inventory, parts
+from pilvi.compute.agent import boot, inventory, meter, parts
 from pilvi.compute.agent.console import Consoles
 from pilvi.compute.agent.node import Node
 from pilvi.compute.agent.reconcile import Wanted, plan
@@ -24,6 +24,7 @@ from pilvi.core.reconcile import Repeat, repaired
 LOG = structlog.get_logger()
 ALIVE_SECONDS = 10.0
 RECONCILE_SECONDS = 30.0
+METER_SECONDS = 60.0
 HOSTS_AT_ONCE = 1000
 CALL_SECONDS = 30.0
 ACTS: dict[str, Callable[[Node, Errand], dict[str, Any] | None]] = {
@@ -44,7 +45,7 @@ class ComputeAgent:
     """Runs until `stop`. `story`: the names of the boot's steps that the runner itself takes."""
 
     def __init__(self, bus: Bus, node: Node, *, run: Path, control_uid: int, zone: str, story: dict[str, str],
-            after_shutdown: bool) -> None:
+            after_shutdown: bool, meter_seconds: float = METER_SECONDS) -> None:
         self.bus, self.node, self.zone = bus, node, zone
         self.after_shutdown = after_shutdown
         hosts = list(node.drivers)
@@ -52,12 +53,14 @@ class ComputeAgent:
         self.runner = Runner(bus, "compute", hosts, {flow: acts for flow in FLOWS}, run / "locks", threads=16, stories={"boot": story})
         self.consoles = Consoles(run / "console.sock", control_uid, self._redeem, self._driver_of)
         self.reported: set[str] = set()
-        self.loops = [Repeat("alive", ALIVE_SECONDS, self.say_alive), Repeat("reconcile", RECONCILE_SECONDS, self.reconcile)]
+        self.loops = [Repeat("alive", ALIVE_SECONDS, self.say_alive), Repeat("reconcile", RECONCILE_SECONDS, self.reconcile),
+            Repeat("meter", meter_seconds, self.measure)]
         self.stopping = False
 
     def start(self) -> None:
         """Serves the hosts from now on."""
-        self.bus.serve(f"compute.agent.{next(iter(self.node.drivers))}", {"console_log": self._console_log}, threads=2)
+        self.bus.serve(f"compute.agent.{next(iter(self.node.drivers))}", {"console_log": self._console_log,
+            "statistics": self._statistics}, threads=2)
         for driver in self.node.drivers.values(): driver.watch(self._observed)
         if not self.node.simulated: self.consoles.start()
         self.say_alive()
@@ -97,6 +100,10 @@ class ComputeAgent:
         except Failure as failure: LOG.info("control is away", reason=failure.message)
         else: return True
         return False
+
+    def measure(self) -> None:
+        """Samples what the machines did, for telemetry."""
+        if not self.stopping: meter.send(self.bus, self.node.drivers)
 
     def reconcile(self) -> None:
         """Compares machines with records and repairs. Never touches a server that something is being done to."""
@@ -155,6 +162,12 @@ class ComputeAgent:
         driver = self._driver_of(args["server_id"])
         if driver is None: raise MachineFailed(reason="there is no such machine on this host")
         try: return {"text": driver.console_log(args["server_id"], args.get("lines"))}
+        except HypervisorFailure as failure: raise MachineFailed(reason=str(failure)) from None
+
+    def _statistics(self, args: dict[str, Any], message: Message) -> dict[str, Any]:
+        driver = self._driver_of(args["server_id"])
+        if driver is None: raise MachineFailed(reason="there is no such machine on this host")
+        try: return {**driver.statistics(args["server_id"]), "hypervisor": type(driver).__name__.lower()}
         except HypervisorFailure as failure: raise MachineFailed(reason=str(failure)) from None
 
     def _redeem(self, ticket: str) -> dict[str, Any]:

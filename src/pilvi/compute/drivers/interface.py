@@ -132,7 +132,12 @@ class Hypervisor(Protocol):
         """Path of a unix stream socket that speaks RFB or raw serial."""
 
     def statistics(self, server_id: str) -> dict[str, Any]:
-        """Counters now: {"cpu_seconds", "memory_mib", "disks": {id: {read_bytes, write_bytes, …}}, "nics": {port_id: {…}}}."""
+        """Counters now: {"cpu_seconds", "memory_mib", "resident_mib", "used_mib", "available_mib" (what the guest itself says; absent if
+        it does not), "disks": {id: {"device", "read_bytes", "read_requests", "read_nanoseconds", "write_…", "capacity_bytes",
+        "allocated_bytes"}}, "nics": {port_id: {"rx_bytes", "rx_packets", "rx_errors", "rx_dropped", "tx_…"}}}, as the guest sees them."""
+
+    def all_statistics(self) -> dict[str, dict[str, Any]]:
+        """The counters of every machine that runs, by server id; one that can't be asked just now is left out."""
 
     def watch(self, changed: Callable[[str, str], None]) -> None:
         """From now on call `changed(server_id, power)` (from any thread) when a machine stops, crashes, pauses or resumes by itself."""

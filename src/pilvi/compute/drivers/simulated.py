@@ -154,14 +154,30 @@ class Simulated:
 
     def statistics(self, server_id: str) -> dict[str, Any]:
         """Counters that grow steadily while the machine runs, each at a rate of its own."""
-        record = _running(self._record(server_id))
+        return self._counters(_running(self._record(server_id)))
+
+    def all_statistics(self) -> dict[str, dict[str, Any]]:
+        with self._lock: records = list(self._records.values())
+        return {record.machine.server_id: self._counters(record) for record in records if record.power == "running"}
+
+    def _counters(self, record: Record) -> dict[str, Any]:
+        machine = record.machine
         seconds = time.time() - record.since if record.power == "running" else 0.0
-        rate = self._random(server_id, "statistics").uniform
-        disk_words, nic_words = ("read_bytes", "write_bytes"), ("rx_bytes", "tx_bytes")
+        rate = self._random(machine.server_id, "statistics").uniform
+        used = int(machine.memory_mib * rate(0.2, 0.9))
+
+        def grown(words: tuple[str, ...], most: float) -> dict[str, int]:
+            return {word: int(seconds * rate(most / 1000, most)) for word in words}
+
         return {
-            "cpu_seconds": seconds * rate(0.05, 0.9) * record.machine.vcpus, "memory_mib": record.machine.memory_mib,
-            "disks": {disk.id: {word: int(seconds * rate(1e3, 1e6)) for word in disk_words} for disk in record.machine.disks},
-            "nics": {nic.port_id: {word: int(seconds * rate(1e3, 1e5)) for word in nic_words} for nic in record.machine.nics},
+            "cpu_seconds": seconds * rate(0.05, 0.9) * machine.vcpus, "memory_mib": machine.memory_mib, "resident_mib": used,
+            "used_mib": used, "available_mib": machine.memory_mib - used,
+            "disks": {disk.id: {"device": disk.device} | grown(("read_bytes", "write_bytes"), 1e6)
+                      | grown(("read_requests", "write_requests"), 100) | grown(("read_nanoseconds", "write_nanoseconds"), 1e8)
+                      | {"capacity_bytes": disk.size_gib << 30, "allocated_bytes": int((disk.size_gib << 30) * rate(0.1, 0.9))}
+                      for disk in machine.disks},
+            "nics": {nic.port_id: grown(("rx_bytes", "tx_bytes"), 1e5) | grown(("rx_packets", "tx_packets"), 100)
+                     | dict.fromkeys(("rx_errors", "rx_dropped", "tx_errors", "tx_dropped"), 0) for nic in machine.nics},
         }
 
     def watch(self, changed: Callable[[str, str], None]) -> None:

@@ -101,8 +101,8 @@ def _expiry(text: str | None) -> float | None:
 
 def _find(call: Call, verb: str, user_id: str, id: str) -> ApplicationCredential:
     assert call.db is not None
-    permit(call, f"{verb}_application_credential", user_id=user_id)
-    row = call.db.query(ApplicationCredential).where(ApplicationCredential.id == id, ApplicationCredential.user_id == user_id).first()
+    row = call.db.get(ApplicationCredential, id)
+    permit(call, f"{verb}_application_credential", user_id=row.user_id if row else user_id)  # whose it is, whatever the path says
     if row is None: raise errors.ApplicationCredentialNotFound(id=id)
     return row
 

@@ -67,7 +67,7 @@ def grant(call: Call, place: Place, actor: tuple[str, str], role_id: str) -> Non
     assert call.db is not None
     _permit(call, "create", place, actor, role_id)
     role = _check_ends(call, place, actor, role_id)
-    if role.domain_id and place[0] != "system" and role.domain_id != target(call, **{place[0]: place[1]})[place[0]]["domain_id"]:
+    if role.domain_id and place[0] == "project" and role.domain_id != target(call, project=place[1])["project"]["domain_id"]:
         raise errors.RoleOfOtherDomain(role_id=role_id)
     if _row(call, place, actor[1], role_id) is None:
         call.db.add(Assignment(actor_id=actor[1], actor_kind=actor[0], target_kind=place[0], target_id=place[1], inherited=place[2],

@@ -17,6 +17,7 @@ from pilvi.core.resource import Resource
 from pilvi.core.wire import OPTIONAL, REQUIRED, Base, HexIdentified, boolean, field, one_of, text
 from pilvi.identity import errors
 from pilvi.identity.resources import policies
+from pilvi.identity.resources.federation import put
 
 
 class Region(HexIdentified, Base):
@@ -32,7 +33,7 @@ class CatalogueService(HexIdentified, Base):
     type: Mapped[str] = field(text(255), create=REQUIRED, update=True)
     name: Mapped[str] = field(text(255), create=OPTIONAL, update=True, default="")
     description: Mapped[str | None] = field(text(255), create=OPTIONAL, update=True, default="", nullable=True, filter=False)
-    enabled: Mapped[bool] = field(boolean(), create=OPTIONAL, update=True, default=True)
+    enabled: Mapped[bool] = field(boolean(strict=True), create=OPTIONAL, update=True, default=True)
     extra: Mapped[Any] = mapped_column(Json, nullable=True)
 
 
@@ -43,7 +44,7 @@ class Endpoint(HexIdentified, Base):
     region_id: Mapped[str | None] = field(text(255), create=OPTIONAL, update=True)
     region: Mapped[str | None] = field(text(255), create=OPTIONAL, update=True)
     url: Mapped[str] = field(text(2048, shortest=1), create=REQUIRED, update=True, filter=False)
-    enabled: Mapped[bool] = field(boolean(), create=OPTIONAL, update=True, default=True)
+    enabled: Mapped[bool] = field(boolean(strict=True), create=OPTIONAL, update=True, default=True)
     extra: Mapped[Any] = mapped_column(Json, nullable=True)
 
 
@@ -94,15 +95,15 @@ def render(call: Call, rows: list[Any], bodies: list[dict[str, Any]]) -> None:
     for row, body in zip(rows, bodies, strict=True): body.update(row.extra or {})
 
 
-def catalogue(db: Session, project_id: str | None, user_id: str) -> list[dict[str, Any]]:
-    """The catalogue of a token: enabled endpoints; those that need a project are left out without one."""
+def catalogue(db: Session, project_id: str | None, user_id: str, only: set[str] | None = None) -> list[dict[str, Any]]:
+    """The catalogue of a token: enabled endpoints (of `only`, if given); those that need a project are left out without one."""
     services: dict[str, dict[str, Any]] = {}
     columns = CatalogueService.id, CatalogueService.type, CatalogueService.name
     for id, kind, name in db.execute(select(*columns).where(CatalogueService.enabled).order_by(CatalogueService.type)):
         services[id] = {"id": id, "type": kind, "name": name, "endpoints": []}
     for endpoint in db.execute(select(Endpoint.__table__).where(Endpoint.enabled).order_by(Endpoint.interface)):
         url = filled(endpoint.url, project_id, user_id)
-        if endpoint.service_id in services and url is not None:
+        if endpoint.service_id in services and url is not None and (only is None or endpoint.id in only):
             services[endpoint.service_id]["endpoints"].append({
                 "id": endpoint.id, "interface": endpoint.interface, "region_id": endpoint.region_id, "region": endpoint.region_id,
                 "url": url})
@@ -125,3 +126,4 @@ SERVICE = Resource(CatalogueService, "service", "/v3/services", KEYSTONE, owner=
                    policy=policies.verbs("service"), on_delete=remove_service, on_render=render, default_sort=[("type", False)])
 ENDPOINT = Resource(Endpoint, "endpoint", "/v3/endpoints", KEYSTONE, owner=None, missing=errors.EndpointNotFound,
                     policy=policies.verbs("endpoint"), on_create=place, on_update=place, on_render=render)
+ROUTES = [put(REGION)]

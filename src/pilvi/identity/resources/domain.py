@@ -25,13 +25,13 @@ class Domain(HexIdentified, Base):
     __tablename__ = "identity_domains"
     name: Mapped[str] = field(text(64, shortest=1), create=REQUIRED, update=True, unique=True)
     description: Mapped[str | None] = field(text(65535), create=OPTIONAL, update=True, default="", nullable=True, filter=False)
-    enabled: Mapped[bool] = field(boolean(), create=OPTIONAL, update=True, default=True)
+    enabled: Mapped[bool] = field(boolean(strict=True), create=OPTIONAL, update=True, default=True)
     extra: Mapped[Any] = mapped_column(Json, nullable=True)
 
 
 def visible(call: Call) -> Any:
     """A domain's token lists that domain."""
-    return Domain.id == call.identity.domain_id if call.identity.domain_id and "admin" in call.identity.roles else None
+    return Domain.id == call.identity.domain_id if call.identity.domain_id else None
 
 
 def check_name(call: Call, domain: Domain, values: dict[str, Any]) -> None:
@@ -41,6 +41,24 @@ def check_name(call: Call, domain: Domain, values: dict[str, Any]) -> None:
     if call.db.execute(select(Domain.id).where(Domain.name == name, Domain.id != domain.id)).first():
         raise errors.NameTaken(what="domain", name=name)
     if values.get("enabled") is False: auth.forget()
+
+
+def add_twin(call: Call, domain: Domain, values: dict[str, Any]) -> None:
+    """A domain is also a project that acts as one."""
+    assert call.db is not None
+    check_name(call, domain, values)
+    project: Any = resource(call, "project").table
+    call.db.add(project(id=domain.id, name=domain.name, domain_id=domain.id, description=domain.description, enabled=domain.enabled,
+                        is_domain=True, tags=[], extra=domain.extra))
+
+
+def change(call: Call, domain: Domain, values: dict[str, Any]) -> None:
+    """What acts as the domain changes with it."""
+    assert call.db is not None
+    check_name(call, domain, values)
+    twin: Any = call.db.get(resource(call, "project").table, domain.id)
+    if twin is None: return
+    for column in ("name", "description", "enabled"): setattr(twin, column, values.get(column, getattr(twin, column)))
 
 
 def remove(call: Call, domain: Domain) -> None:
@@ -76,5 +94,5 @@ def add_extras(call: Call, rows: list[Any], bodies: list[dict[str, Any]]) -> Non
 
 RESOURCE = Resource(
     Domain, "domain", "/v3/domains", KEYSTONE, owner=None, missing=errors.DomainNotFound, visible=visible, default_sort=[("name", False)],
-    policy=policies.verbs("domain"),
-    on_create=check_name, on_update=check_name, on_delete=remove, on_render=add_extras)
+    policy=policies.verbs("domain"), told_missing=("update", "delete"),
+    on_create=add_twin, on_update=change, on_delete=remove, on_render=add_extras)

@@ -61,4 +61,4 @@ def target_ids(user_id: str, kind: str, group_ids: list[str] | None = None) -> S
     below = select(Project.id).where(or_(Project.parent_id.in_(inherited), Project.domain_id.in_(inherited))).cte("below", recursive=True)
     child = aliased(Project)
     below = below.union(select(child.id).where(child.parent_id == below.c.id))
-    return select(Project.id).where(or_(Project.id.in_(direct), Project.id.in_(select(below.c.id))))
+    return select(Project.id).where(Project.is_domain.is_(False), or_(Project.id.in_(direct), Project.id.in_(select(below.c.id))))

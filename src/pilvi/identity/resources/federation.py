@@ -31,7 +31,7 @@ def _put(resource: Resource, call: Call, id: str) -> dict[str, Any]:
     ID.check({"id": id})
     with call.application.database.write() as call.db:
         if call.db.get(resource.table, id): raise errors.NameTaken(what=resource.name, name=id)
-        row = resource.table(id=id, **values)
+        row = resource.table(**values | {"id": id})
         for column in resource.table.__table__.columns:
             if getattr(row, column.key) is None and column.default is not None and column.key not in values:
                 setattr(row, column.key, column.default.arg(None) if column.default.is_callable else column.default.arg)

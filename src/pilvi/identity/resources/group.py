@@ -64,5 +64,5 @@ def render(call: Call, rows: list[Any], bodies: list[dict[str, Any]]) -> None:
 
 RESOURCE = Resource(
     Group, "group", "/v3/groups", KEYSTONE, owner=None, missing=errors.GroupNotFound, default_sort=[("name", False)],
-    policy=policies.verbs("group"), visible=visible,
+    policy=policies.verbs("group"), visible=visible, told_missing=("delete",),
     on_create=place, on_update=check_name, on_delete=remove, on_render=render)

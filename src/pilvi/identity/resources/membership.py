@@ -75,14 +75,14 @@ def list_users(call: Call, group_id: str) -> dict[str, Any]:
     """GET /v3/groups/{group_id}/users"""
     permit(call, "list_users_in_group", target(call, group=group_id), group_id=group_id)
     find(call, "group", group_id)
-    return listed(call, "user", select(Membership.user_id).where(Membership.group_id == group_id))
+    return listed(call, "user", select(Membership.user_id).where(Membership.group_id == group_id), within_domain=True)
 
 
 def list_groups(call: Call, id: str) -> dict[str, Any]:
     """GET /v3/users/{id}/groups"""
     permit(call, "list_groups_for_user", target(call, user=id), user_id=id)
     find(call, "user", id)
-    return listed(call, "group", groups_of(id))
+    return listed(call, "group", groups_of(id), within_domain=True)
 
 
 ONE = "/v3/groups/{group_id}/users/{user_id}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Text, and_, func, not_, or_, select, type_coerce
+from sqlalchemy import ColumnElement, Text, and_, func, not_, or_, select, true, type_coerce
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pilvi.core.context import Call
@@ -19,27 +19,39 @@ from pilvi.core.listing import Filter
 from pilvi.core.resource import Resource
 from pilvi.core.wire import OPTIONAL, REQUIRED, Base, HexIdentified, boolean, field, list_of, text
 from pilvi.identity import errors
-from pilvi.identity.resources import policies
+from pilvi.identity.resources import credential, policies
 from pilvi.identity.resources.assignment import forget_targets
-from pilvi.identity.resources.domain import add_extras, place_in_domain
+from pilvi.identity.resources.domain import Domain, add_extras, place_in_domain
+from pilvi.identity.resources.domain import check_name as check_domain_name
+from pilvi.identity.resources.domain import remove as remove_domain
+
+DEEPEST = 5
+"""Levels of a tree, the domain included (Keystone's max_project_tree_depth)."""
 
 
 class Project(HexIdentified, Base):
     __tablename__ = "identity_projects"
     name: Mapped[str] = field(text(64, shortest=1), create=REQUIRED, update=True, index=True)
-    domain_id: Mapped[str] = field(text(64), create=OPTIONAL, default="default", nullable=False)
+    domain_id: Mapped[str | None] = field(text(64), create=OPTIONAL, default="default", nullable=True)
     parent_id: Mapped[str | None] = field(text(64), create=OPTIONAL)
     description: Mapped[str | None] = field(text(65535), create=OPTIONAL, update=True, default="", nullable=True, filter=False)
-    enabled: Mapped[bool] = field(boolean(), create=OPTIONAL, update=True, default=True)
-    is_domain: Mapped[bool] = field(boolean(), create=OPTIONAL, default=False)
+    enabled: Mapped[bool] = field(boolean(strict=True), create=OPTIONAL, update=True, default=True)
+    is_domain: Mapped[bool] = field(boolean(strict=True), create=OPTIONAL, default=False)
     tags: Mapped[list[str]] = field(list_of(text(255)), create=OPTIONAL, update=True, default=list, filter=False)
     extra: Mapped[Any] = mapped_column(Json, nullable=True)
 
 
 def place(call: Call, project: Project, values: dict[str, Any]) -> None:
-    """Fills in the domain and parent and keeps names unique in the domain."""
-    assert call.db is not None
-    if project.is_domain: raise Invalid("A project that acts as a domain is made as a domain: POST /v3/domains.")
+    """Fills in the domain and parent and keeps names unique in the domain; what acts as a domain is a domain."""
+    assert call.db is not None and call.application is not None
+    if project.is_domain:
+        if values.get("domain_id") or values.get("parent_id"): raise Invalid("A project that acts as a domain is in no other domain.")
+        twin = Domain(id=project.id, name=project.name, description=project.description, enabled=project.enabled, extra=project.extra)
+        check_domain_name(call, twin, values)
+        call.db.add(twin)
+        project.domain_id, project.parent_id = project.id, None
+        return
+    if values.get("domain_id", "") is None: del values["domain_id"]
     place_in_domain(call, project, values)
     if project.parent_id and project.parent_id != project.domain_id:
         parent = call.db.get(Project, project.parent_id)
@@ -48,24 +60,73 @@ def place(call: Call, project: Project, values: dict[str, Any]) -> None:
         if not parent.enabled and project.enabled: raise Forbidden(action="create an enabled project below a disabled one")
         project.domain_id = parent.domain_id
     project.parent_id = project.parent_id or project.domain_id
+    deepest = 2 if call.application.config.limit_model == "strict_two_level" else DEEPEST
+    if len(_above(call, project)) + 2 > deepest: raise errors.TreeTooDeep(deepest=deepest)
     check_name(call, project, values)
+
+
+def _above(call: Call, project: Project) -> list[Project]:
+    """The projects above, the nearest first, without what acts as the domain."""
+    assert call.db is not None
+    found: list[Project] = []
+    above = call.db.get(Project, project.parent_id) if project.parent_id else None
+    while above and not above.is_domain:
+        found.append(above)
+        above = call.db.get(Project, above.parent_id) if above.parent_id else None
+    return found
 
 
 def check_name(call: Call, project: Project, values: dict[str, Any]) -> None:
     """Raises NameTaken; a project that is switched off takes its tokens with it."""
     assert call.db is not None
     name = values.get("name", project.name)
-    same = select(Project.id).where(Project.name == name, Project.domain_id == project.domain_id, Project.id != project.id)
+    same = select(Project.id).where(Project.name == name, Project.domain_id == project.domain_id, Project.id != project.id,
+                                    Project.is_domain == project.is_domain)
     if call.db.execute(same).first(): raise errors.NameTaken(what="project", name=name)
-    if values.get("enabled") is False: auth.forget()
 
 
-def remove(call: Call, project: Project) -> None:
-    """Roles on it go with it; projects below it must be gone."""
+def change(call: Call, project: Project, values: dict[str, Any]) -> None:
+    """A project is not switched on below one that is off, nor off above one that is on. Raises Forbidden."""
     assert call.db is not None
+    check_name(call, project, values)
+    if values.get("enabled") is False and project.enabled:
+        if not project.is_domain and call.db.execute(select(Project.id).where(Project.parent_id == project.id, Project.enabled)).first():
+            raise Forbidden(action=f"disable project {project.id}, since its subtree contains enabled projects")
+        auth.forget()
+    if values.get("enabled") and not all(above.enabled for above in _above(call, project)):
+        raise Forbidden(action=f"enable project {project.id}, since it has disabled parents")
+    if project.is_domain and (twin := call.db.get(Domain, project.id)):
+        check_domain_name(call, twin, values)
+        for column in ("name", "description", "enabled"): setattr(twin, column, values.get(column, getattr(twin, column)))
+
+
+def remove(call: Call, project: Project) -> bool:
+    """Roles on it go with it; projects below it must be gone, unless it is a domain."""
+    assert call.db is not None
+    if project.is_domain:
+        twin = call.db.get(Domain, project.id)
+        assert twin is not None
+        remove_domain(call, twin)
+        call.db.delete(twin)
+        return True
     if call.db.execute(select(Project.id).where(Project.parent_id == project.id)).first(): raise errors.HasChildren(id=project.id)
     forget_targets(call.db, [project.id])
+    credential.forget(call.db, project_ids=(project.id,))
     auth.forget()
+    return False
+
+
+def alive(call: Call) -> Any:
+    """What acts as a domain is listed only when it is asked for."""
+    asked = call.request.one("is_domain") if call.request and call.request.path.rstrip("/") == RESOURCE.path else ""
+    return Project.is_domain.is_(False) if asked is None else true()
+
+
+def render(call: Call, rows: list[Any], bodies: list[dict[str, Any]]) -> None:
+    """A domain is in no domain."""
+    add_extras(call, rows, bodies)
+    for body in bodies:
+        if body["is_domain"]: body["domain_id"] = body["parent_id"] = None
 
 
 def visible(call: Call) -> Any:
@@ -90,4 +151,4 @@ RESOURCE = Resource(
     Project, "project", "/v3/projects", KEYSTONE, owner=None, missing=errors.ProjectNotFound, default_sort=[("name", False)],
     verbs=("list", "create", "update", "delete"), filters=TAG_FILTERS,
     policy=policies.verbs("project"),
-    visible=visible, on_create=place, on_update=check_name, on_delete=remove, on_render=add_extras)
+    visible=visible, alive=alive, on_create=place, on_update=change, on_delete=remove, on_render=render)

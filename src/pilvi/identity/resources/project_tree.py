@@ -38,7 +38,7 @@ def _above(call: Call, id: str | None) -> dict[str, Any] | None:
     """{parent: {its parent: …}}, up to the one below the domain (which is the parent's parent's id, and no project)."""
     assert call.db is not None
     found = call.db.get(Project, id) if id else None
-    return {found.id: _above(call, found.parent_id)} if found else None
+    return {found.id: _above(call, found.parent_id)} if found and not found.is_domain else None
 
 
 def _below(call: Call, id: str, depth: int = 0) -> dict[str, Any] | None:

@@ -25,12 +25,14 @@ def find(call: Call, name: str, id: str) -> Any:
     return row
 
 
-def listed(call: Call, name: str, ids: Any) -> dict[str, Any]:
-    """A list of the things with these ids (a select), by name."""
+def listed(call: Call, name: str, ids: Any, *, within_domain: bool = False) -> dict[str, Any]:
+    """A list of the things with these ids (a select), by name; `within_domain`: a domain's token sees those of its domain."""
     assert call.db is not None and call.request is not None
     kind = resource(call, name)
     table: Any = kind.table
-    rows = list(call.db.query(table).where(table.id.in_(ids)).order_by(table.name))
+    query = call.db.query(table).where(table.id.in_(ids)).order_by(table.name)
+    if within_domain and call.identity.domain_id: query = query.where(table.domain_id == call.identity.domain_id)
+    rows = list(query)
     return {kind.plural: kind.render(call, rows), "links": links(call)}
 
 

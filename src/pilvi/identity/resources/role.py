@@ -6,13 +6,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, true
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pilvi.core.context import Call
 from pilvi.core.db.types import Json
 from pilvi.core.dialect import KEYSTONE
 from pilvi.core.http import auth
+from pilvi.core.http.routes import Route
 from pilvi.core.resource import Resource
 from pilvi.core.wire import OPTIONAL, REQUIRED, Base, HexIdentified, field, text
 from pilvi.identity import errors
@@ -49,6 +50,28 @@ def expand(db: Session, role_ids: set[str], *, domain_specific: bool = False) ->
     return {id: name for id, name in db.execute(select(Role.id, Role.name).where(*kept))}
 
 
+def alive(call: Call) -> Any:
+    """The roles of a domain are listed only when they are asked for."""
+    at_list = call.request is not None and call.request.path.rstrip("/") == RESOURCE.path
+    return Role.domain_id.is_(None) if at_list and not call.request.one("domain_id") else true()  # type: ignore[union-attr]
+
+
+def _of_domain(call: Call, values: list[str]) -> Any:
+    """The filter domain_id: the roles of a domain have a rule of their own."""
+    policies.permit(call, "list_domain_roles", {"domain_id": values[0]})
+    return Role.domain_id == values[0]
+
+
+def show_role(call: Call, id: str) -> dict[str, Any]:
+    """GET /v3/roles/{id}"""
+    assert call.db is not None
+    role = call.db.get(Role, id)
+    if role is None: raise errors.RoleNotFound(id=id)
+    known = {"role": {"id": id, "name": role.name, "domain_id": role.domain_id}}
+    policies.permit(call, "get_domain_role" if role.domain_id else "get_role", known)
+    return {"role": RESOURCE.render(call, [role])[0]}
+
+
 def check_name(call: Call, role: Role, values: dict[str, Any]) -> None:
     """Names are unique within their domain (or among the global ones)."""
     assert call.db is not None
@@ -73,5 +96,7 @@ def render(call: Call, rows: list[Any], bodies: list[dict[str, Any]]) -> None:
 
 RESOURCE = Resource(
     Role, "role", "/v3/roles", KEYSTONE, owner=None, missing=errors.RoleNotFound, default_sort=[("name", False)],
-    policy=policies.verbs("role"),
+    verbs=("list", "create", "update", "delete"), policy=policies.verbs("role"), told_missing=("update", "delete"),
+    alive=alive, filters={"domain_id": _of_domain},
     on_create=check_name, on_update=check_name, on_delete=remove, on_render=render)
+ROUTES = [Route("/v3/roles/{id}", "GET", show_role, None, transaction="read")]

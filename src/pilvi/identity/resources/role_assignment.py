@@ -55,9 +55,10 @@ class Tree:
         assert call.db is not None
         self.children: dict[str, list[str]] = {}
         self.domain: dict[str, str] = {}
-        for id, parent_id, domain_id in call.db.execute(select(Project.id, Project.parent_id, Project.domain_id)):
-            self.children.setdefault(parent_id or domain_id, []).append(id)
-            self.domain[id] = domain_id
+        for id, parent_id, domain_id in call.db.execute(select(Project.id, Project.parent_id, Project.domain_id).where(
+                Project.is_domain.is_(False))):
+            self.children.setdefault(parent_id or domain_id or "", []).append(id)
+            self.domain[id] = domain_id or ""
 
     def below(self, id: str) -> list[str]:
         """All projects under a project or domain."""

@@ -4,7 +4,8 @@ Source: Identity API v3, OS-FEDERATION, "Service providers".
 """
 from __future__ import annotations
 
-from sqlalchemy.orm import Mapped
+from sqlalchemy import select
+from sqlalchemy.orm import Mapped, Session
 
 from pilvi.core.dialect import KEYSTONE
 from pilvi.core.resource import Resource
@@ -22,6 +23,12 @@ class ServiceProvider(Base):
     description: Mapped[str | None] = field(text(65535), create=OPTIONAL, update=True, nullable=True, filter=False)
     enabled: Mapped[bool] = field(boolean(), create=OPTIONAL, update=True, default=False)
     relay_state_prefix: Mapped[str] = field(text(256), create=OPTIONAL, update=True, default="ss:mem:", filter=False)
+
+
+def enabled_providers(db: Session) -> list[dict[str, str]]:
+    """What a token tells of other clouds."""
+    columns = ServiceProvider.id, ServiceProvider.auth_url, ServiceProvider.sp_url
+    return [dict(row._mapping) for row in db.execute(select(*columns).where(ServiceProvider.enabled))]
 
 
 RESOURCE = Resource(

@@ -18,7 +18,7 @@ from pilvi.core.http.routes import ANYONE, Route
 from pilvi.core.resource import Resource
 from pilvi.core.wire import OPTIONAL, REQUIRED, Base, HexIdentified, boolean, field, instant, text
 from pilvi.identity import errors
-from pilvi.identity.resources import application_credential, policies, trust
+from pilvi.identity.resources import application_credential, credential, oauth1, policies, trust
 from pilvi.identity.resources.assignment import forget_actor
 from pilvi.identity.resources.domain import add_extras, place_in_domain
 from pilvi.identity.resources.membership import Membership, leave
@@ -29,7 +29,7 @@ class User(HexIdentified, Base):
     __tablename__ = "identity_users"
     name: Mapped[str] = field(text(255, shortest=1), create=REQUIRED, update=True, index=True)
     domain_id: Mapped[str] = field(text(64), create=OPTIONAL, default="default", nullable=False)
-    enabled: Mapped[bool] = field(boolean(), create=OPTIONAL, update=True, default=True)
+    enabled: Mapped[bool] = field(boolean(strict=True), create=OPTIONAL, update=True, default=True)
     default_project_id: Mapped[str | None] = field(text(64), create=OPTIONAL, update=True)
     description: Mapped[str | None] = field(text(65535), create=OPTIONAL, update=True, filter=False)
     email: Mapped[str | None] = field(text(255), create=OPTIONAL, update=True, filter=False)
@@ -77,6 +77,8 @@ def remove(call: Call, user: User) -> None:
     forget_actor(call.db, user.id)
     application_credential.forget_user(call.db, user.id)
     trust.forget_users(call.db, user.id)
+    credential.forget(call.db, user_ids=(user.id,))
+    oauth1.forget_users(call.db, user.id)
     leave(call.db, Membership.user_id, user.id)
     auth.forget()
 

@@ -16,6 +16,7 @@ from pilvi.identity.resources import access_rule, trust
 from pilvi.identity.resources.application_credential import ApplicationCredential
 from pilvi.identity.resources.domain import Domain
 from pilvi.identity.resources.effective_role import effective_roles, role_ids
+from pilvi.identity.resources.oauth1 import AccessToken
 from pilvi.identity.resources.project import Project
 from pilvi.identity.resources.role import expand
 from pilvi.identity.resources.user import User
@@ -92,13 +93,26 @@ def _by_trust(db: Session, payload: Payload, scope: dict[str, Any]) -> Facts:
     return Facts(acting, scope, roles, delegation, {"OS-TRUST:trust": shown})
 
 
+def _by_access_token(db: Session, payload: Payload, scope: dict[str, Any]) -> Facts:
+    """OAuth: the roles that the user authorized, as long as the user has them."""
+    assert payload.delegation is not None
+    row = db.get(AccessToken, payload.delegation[1])
+    if row is None or row.user_id != payload.user_id or row.expires_at <= clock.now(): raise errors.LoginRefused()
+    if not set(row.role_ids) <= effective_roles(db, row.user_id, "project", row.project_id).keys():
+        raise errors.ScopeRefused(kind="project")
+    shown = {"access_token_id": row.id, "consumer_id": row.consumer_id}
+    return Facts(_user(db, row.user_id), scope, expand(db, set(row.role_ids)), Delegation("access_token", row.id), {"OS-OAUTH1": shown})
+
+
 DELEGATED: dict[str, Callable[[Session, Payload, dict[str, Any]], Facts]] = {
-    "application_credential": _by_application_credential, "trust": _by_trust}
+    "application_credential": _by_application_credential, "trust": _by_trust,
+    "access_token": _by_access_token}
 
 
 def _project(db: Session, id: str) -> dict[str, Any] | None:
     found = db.execute(select(Project.id, Project.name, Project.domain_id, Project.is_domain, Domain.name.label("domain"))
-                       .join(Domain, Domain.id == Project.domain_id).where(Project.id == id, Project.enabled, Domain.enabled)).first()
+                       .join(Domain, Domain.id == Project.domain_id).where(Project.id == id, Project.is_domain.is_(False), Project.enabled,
+                           Domain.enabled)).first()
     if found is None: return None
     domain = {"id": found.domain_id, "name": found.domain}
     return {"project": {"id": found.id, "name": found.name, "domain": domain}, "is_domain": found.is_domain}

@@ -43,7 +43,7 @@ def issue(call: Call) -> Response:
     with trace.active(story):
         trace.mark("boot.01", "client", "identity", call.request.transport, methods=asked["identity"]["methods"][:8])
         with trace.step("boot.02", "identity", "client", call.request.transport) as carried:
-            proof, methods = _authenticate(app, asked["identity"])
+            proof, methods = _authenticate(call, asked["identity"])
             wish = scope.scope_of(app, asked.get("scope"), proof)
             payload, facts = prepare(app, proof, methods, wish)
             carried |= {"user": facts.user["name"], "scope": payload.scope or "unscoped"}
@@ -80,7 +80,7 @@ def _remember(app: Application, audit_id: str, story: trace.Trace) -> None:
     while len(known) > STORIES: known.popitem(last=False)
 
 
-def _authenticate(app: Application, identity: dict[str, Any]) -> tuple[Proof, list[str]]:
+def _authenticate(call: Call, identity: dict[str, Any]) -> tuple[Proof, list[str]]:
     """(what was proven, the methods). Raises LoginRefused."""
     methods = identity["methods"]
     if unknown := set(methods) - METHODS.keys():
@@ -88,9 +88,10 @@ def _authenticate(app: Application, identity: dict[str, Any]) -> tuple[Proof, li
     proofs: list[Proof] = []
     for method in methods:
         if method not in identity: raise Invalid(f"Expecting to find {method} in identity. The server could not comply with the request.")
-        proofs.append(METHODS[method](app, identity[method]))
+        proofs.append(METHODS[method](call, identity[method]))
         if proofs[-1].user.id != proofs[0].user.id: raise errors.LoginRefused()
     earlier = next((proof.earlier for proof in proofs if proof.earlier), None)
     credential = next((proof.credential for proof in proofs if proof.credential), None)
+    access_token = next((proof.access_token for proof in proofs if proof.access_token), None)
     used = list(dict.fromkeys([*(earlier.methods if earlier else []), *methods]))
-    return Proof(proofs[0].user, earlier, credential), used
+    return Proof(proofs[0].user, earlier, credential, access_token), used

@@ -13,11 +13,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pilvi.core import clock
+from pilvi.core.context import Call
 from pilvi.core.errors import Forbidden, Invalid
 from pilvi.core.http.app import Application
 from pilvi.identity import errors
+from pilvi.identity.resources import oauth1
 from pilvi.identity.resources.application_credential import ApplicationCredential
 from pilvi.identity.resources.domain import Domain
+from pilvi.identity.resources.oauth1 import AccessToken
 from pilvi.identity.resources.user import User
 from pilvi.identity.token import passwords
 from pilvi.identity.token.formats import Payload
@@ -29,9 +32,10 @@ class Proof(Struct):
     user: User
     earlier: Payload | None = None
     credential: ApplicationCredential | None = None
+    access_token: AccessToken | None = None
 
 
-Method = Callable[[Application, dict[str, Any]], Proof]
+Method = Callable[[Call, dict[str, Any]], Proof]
 
 
 def user_named(db: Session, asked: dict[str, Any]) -> User | None:
@@ -48,7 +52,8 @@ def enabled(db: Session, user: User | None) -> bool:
     return bool(user and user.enabled and db.scalar(select(Domain.enabled).where(Domain.id == user.domain_id)))
 
 
-def _by_password(app: Application, given: dict[str, Any]) -> Proof:
+def _by_password(call: Call, given: dict[str, Any]) -> Proof:
+    app = _application(call)
     asked = given["user"]
     with app.database.read() as db:
         user = user_named(db, asked)
@@ -58,7 +63,8 @@ def _by_password(app: Application, given: dict[str, Any]) -> Proof:
     return Proof(user)
 
 
-def _by_token(app: Application, given: dict[str, Any]) -> Proof:
+def _by_token(call: Call, given: dict[str, Any]) -> Proof:
+    app = _application(call)
     payload = read(app, given["id"])
     if payload is None: raise errors.LoginRefused()
     if payload.delegation: raise Forbidden(action=f"Using a token of kind {payload.delegation[0]} to create another token")
@@ -67,7 +73,8 @@ def _by_token(app: Application, given: dict[str, Any]) -> Proof:
     return Proof(user, payload)
 
 
-def _by_application_credential(app: Application, given: dict[str, Any]) -> Proof:
+def _by_application_credential(call: Call, given: dict[str, Any]) -> Proof:
+    app = _application(call)
     with app.database.read() as db:
         if "id" in given: row = db.get(ApplicationCredential, given["id"])
         else:
@@ -81,5 +88,25 @@ def _by_application_credential(app: Application, given: dict[str, Any]) -> Proof
     return Proof(user, credential=row)
 
 
+def _by_access_token(call: Call, given: dict[str, Any]) -> Proof:
+    """The request itself is signed, with the consumer's and the access token's secret."""
+    app, signed = _application(call), oauth1.signed(call)
+    with app.database.read() as call.db:
+        row = call.db.get(AccessToken, signed.get("oauth_token", ""))
+        consumer = oauth1.check(call, signed, row.secret if row else "")
+        user = call.db.get(User, row.user_id) if row else None
+        good = enabled(call.db, user)
+    call.db = None
+    if row is None or user is None or not good or row.consumer_id != consumer.id or row.expires_at <= clock.now():
+        raise errors.LoginRefused()
+    return Proof(user, access_token=row)
+
+
+def _application(call: Call) -> Application:
+    assert call.application is not None
+    return call.application
+
+
 METHODS: dict[str, Method] = {
-    "password": _by_password, "token": _by_token, "application_credential": _by_application_credential}
+    "password": _by_password, "token": _by_token, "application_credential": _by_application_credential,
+    "oauth1": _by_access_token}

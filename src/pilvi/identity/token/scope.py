@@ -44,6 +44,7 @@ def scope_of(app: Application, asked: Any, proof: Proof) -> Scope:
         if asked is not None and not _names(asked, row.project_id):
             raise errors.LoginRefused("Application credentials cannot request a scope.")
         return Scope("project", row.project_id, ("application_credential", row.id), row.expires_at)
+    if given := proof.access_token: return Scope("project", given.project_id, ("access_token", given.id), given.expires_at)
     if asked == "unscoped" or (isinstance(asked, dict) and "unscoped" in asked): return Scope()
     if asked is None: return Scope() if proof.earlier else _default(app, proof)
     if "OS-TRUST:trust" in asked: return _trust(app, asked["OS-TRUST:trust"]["id"], proof)

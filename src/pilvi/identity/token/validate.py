@@ -18,8 +18,10 @@ from pilvi.core.http.app import Application, Response
 from pilvi.core.wire import Base
 from pilvi.identity import errors
 from pilvi.identity.resources.catalogue import catalogue
+from pilvi.identity.resources.endpoint_group import endpoint_ids
 from pilvi.identity.resources.policies import permit
 from pilvi.identity.resources.relative import links
+from pilvi.identity.resources.service_provider import enabled_providers
 from pilvi.identity.resources.user import User
 from pilvi.identity.token.facts import Facts, facts_of
 from pilvi.identity.token.formats import Payload, unseal
@@ -50,14 +52,18 @@ def body_of(app: Application, payload: Payload, facts: Facts, *, catalogue: bool
         **facts.more}
     if payload.scope:
         token["roles"] = [{"id": id, "name": name} for id, name in sorted(facts.roles.items(), key=lambda role: role[1])]
-        if catalogue: token["catalog"] = catalogue_of(app, payload)
+        if catalogue:
+            token["catalog"] = catalogue_of(app, payload)
+            with app.database.read() as db: providers = enabled_providers(db)
+            if providers: token["service_providers"] = providers
     return {"token": token}
 
 
 def catalogue_of(app: Application, payload: Payload) -> list[dict[str, Any]]:
     """The services a token may reach."""
     with app.database.read() as db:
-        return catalogue(db, payload.scope_id if payload.scope == "project" else None, payload.user_id)
+        project_id = payload.scope_id if payload.scope == "project" else None
+        return catalogue(db, project_id, payload.user_id, endpoint_ids(db, project_id) if project_id else None)
 
 
 def identify(app: Application, token: str) -> Identity:
@@ -78,9 +84,7 @@ def _subject(call: Call, rule: str) -> tuple[Payload, Facts]:
     assert call.application is not None and call.request is not None
     token = call.request.headers.get("x-subject-token", "")
     payload = read(call.application, token)
-    if payload is None:
-        permit(call, rule)
-        raise errors.TokenNotFound()
+    if payload is None: raise errors.TokenNotFound()
     try: facts = facts_of(call.application, payload)
     except errors.GONE: raise errors.TokenNotFound() from None
     if token != call.token: permit(call, rule, {"token": {"user_id": facts.user["id"]}})

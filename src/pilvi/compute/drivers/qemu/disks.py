@@ -192,7 +192,14 @@ def resize(monitor: Monitor, slot: int, size_gib: int) -> None:
 
 
 def counters(statistics: dict[str, Any]) -> dict[str, int]:
-    """What `query-blockstats` counted for a disk."""
+    """What `query-blockstats` counted for a disk. Source: QMP Reference Manual, "BlockDeviceStats"."""
     words = {"read_bytes": "rd_bytes", "write_bytes": "wr_bytes", "read_requests": "rd_operations", "write_requests": "wr_operations",
-             "flush_requests": "flush_operations", "errors": "failed_wr_operations"}
+             "flush_requests": "flush_operations", "errors": "failed_wr_operations", "read_nanoseconds": "rd_total_time_ns",
+             "write_nanoseconds": "wr_total_time_ns"}
     return {ours: int(statistics.get(theirs, 0)) for ours, theirs in words.items()}
+
+
+def sizes(nodes: list[dict[str, Any]], slot: int) -> dict[str, int]:
+    """How large a disk is for the guest, and how much it takes here, of `query-named-block-nodes`."""
+    image: dict[str, Any] = next((node.get("image", {}) for node in nodes if node.get("node-name") == name(slot)), {})
+    return {"capacity_bytes": int(image.get("virtual-size", 0)), "allocated_bytes": int(image.get("actual-size", 0))}

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+import structlog
+
 from pilvi.compute.drivers.interface import Capabilities, Disk, HypervisorFailure, Machine, Nic, Power
 from pilvi.compute.drivers.qemu import console, kvm, process
 from pilvi.compute.drivers.qemu.definition import Home
@@ -17,6 +19,7 @@ from pilvi.compute.drivers.qemu.guest import Guest
 from pilvi.compute.drivers.qemu.qmp import Loop
 from pilvi.compute.drivers.qemu.watch import Watcher
 
+LOG = structlog.get_logger()
 _TRAITS = ["COMPUTE_NODE", "COMPUTE_VOLUME_ATTACH", "COMPUTE_VOLUME_EXTEND", "COMPUTE_NET_ATTACH_INTERFACE", "COMPUTE_IMAGE_TYPE_QCOW2",
            "COMPUTE_IMAGE_TYPE_RAW", "COMPUTE_NET_VIF_MODEL_VIRTIO", "COMPUTE_STORAGE_BUS_VIRTIO",
            "COMPUTE_GRAPHICS_MODEL_VGA", "HW_ARCH_X86_64"]
@@ -108,6 +111,15 @@ class Qemu:
 
     def statistics(self, server_id: str) -> dict[str, Any]:
         return self._known(server_id).statistics()
+
+    def all_statistics(self) -> dict[str, dict[str, Any]]:
+        running, found = process.find(self._directory), {}
+        for guest in self._all():
+            if guest.home.server_id not in running: continue
+            try: found[guest.home.server_id] = guest.statistics(running)
+            except (HypervisorFailure, OSError) as failure:
+                LOG.info("no statistics", server=guest.home.server_id, reason=str(failure))
+        return found
 
     def watch(self, changed: Callable[[str, str], None]) -> None:
         if self._watcher is not None: raise HypervisorFailure("this driver is watched already")

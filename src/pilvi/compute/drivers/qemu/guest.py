@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pilvi.compute.drivers.interface import Disk, HypervisorFailure, Machine, Nic, Power
-from pilvi.compute.drivers.qemu import console, definition, disks, firmware, machine, nics, process
+from pilvi.compute.drivers.qemu import balloon, console, definition, disks, firmware, machine, nics, process
 from pilvi.compute.drivers.qemu.definition import Definition, Home, host_boot_id
 from pilvi.compute.drivers.qemu.qmp import Loop, Monitor
 
@@ -240,15 +240,18 @@ class Guest:
         if disk_id not in found.disk_slots: raise HypervisorFailure(f"machine {self.home.server_id} has no disk {disk_id}")
         if self.pid() is not None: disks.resize(self.monitor(), found.disk_slots[disk_id], size_gib)
 
-    def statistics(self) -> dict[str, Any]:
-        """Counters of the running machine."""
-        found, pid = self.definition(), self.pid()
+    def statistics(self, running: dict[str, int] | None = None) -> dict[str, Any]:
+        """Counters of the running machine. `running`: all of this host, where the caller has looked already."""
+        found, pid = self.definition(), self.pid(running)
         if pid is None: raise HypervisorFailure(f"machine {self.home.server_id} does not run")
         cpu_seconds, resident_mib = process.usage(pid)
-        counted = {entry.get("node-name"): entry["stats"] for entry in self.monitor(pid).execute("query-blockstats")}
+        monitor = self.monitor(pid)
+        counted = {entry.get("node-name"): entry["stats"] for entry in monitor.execute("query-blockstats")}
+        nodes = monitor.execute("query-named-block-nodes", {"flat": True})
         return {
-            "cpu_seconds": cpu_seconds, "memory_mib": found.machine.memory_mib, "resident_mib": resident_mib,
-            "disks": {disk.id: disks.counters(counted.get(disks.name(slot), {})) for slot, disk in found.disks()},
+            "cpu_seconds": cpu_seconds, "memory_mib": found.machine.memory_mib, "resident_mib": resident_mib, **balloon.told(monitor),
+            "disks": {disk.id: {"device": disk.device, **disks.counters(counted.get(disks.name(slot), {})), **disks.sizes(nodes, slot)}
+                      for slot, disk in found.disks()},
             "nics": {nic.port_id: nics.counters(nic) for _, nic in found.nics()},
         }
 

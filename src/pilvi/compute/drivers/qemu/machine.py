@@ -40,7 +40,7 @@ def command(definition: Definition, home: Home, accelerator: str, files: dict[in
         "-chardev", f"socket,id=serial,path=serial,server=on,wait=off,logfile=/dev/fdset/{CONSOLE_LOG_SET},logappend=on",
         "-serial", "chardev:serial",
         "-device", "VGA,addr=2.0", "-vnc", "unix:vnc", "-usb", "-device", "usb-tablet",
-        "-device", "virtio-rng-pci,addr=3.0", "-device", "virtio-balloon-pci,addr=4.0",
+        "-device", "virtio-rng-pci,addr=3.0", "-device", "virtio-balloon-pci,id=balloon,addr=4.0",
     ]
     for number, descriptor in files.items(): words += ["-add-fd", f"fd={descriptor},set={number}"]
     for opening in openings(definition, home):

@@ -1,0 +1,1 @@
+"""Signatures of Amazon's query and REST protocols, from the secret and what was signed."""

@@ -1,0 +1,1 @@
+"""Templates: parsing, functions, conditions, parameters, environments. Pure: values in, values out."""

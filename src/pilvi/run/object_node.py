@@ -1,0 +1,29 @@
+"""A node of the object store as a process of its own: devices, their door for the other nodes, and the loops over them."""
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+from pilvi.core import logs
+from pilvi.objectstore.cluster import administer
+from pilvi.objectstore.cluster.open import open_store
+from pilvi.objectstore.loops.run import Loops
+from pilvi.run.process import ready, wait_for_end
+
+
+def main(directory: Path) -> None:
+    """Runs until SIGTERM. Raises OSError when its address is taken."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})  # before there are threads that would take them
+    logs.configure("info")
+    me = administer.known(directory)
+    store = open_store(directory, me.storage, own=me.name)
+    loops = Loops(store, me.storage, directory).start()
+    ready()
+    wait_for_end()
+    loops.stop()
+    asyncio.run(store.close())
+
+
+if __name__ == "__main__": main(Path(sys.argv[1]))

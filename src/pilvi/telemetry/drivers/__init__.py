@@ -1,0 +1,1 @@
+"""Where measures lie: `sql`, the service's own database."""
