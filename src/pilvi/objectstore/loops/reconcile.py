@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 
 from pilvi.core.errors import Unavailable
 from pilvi.core.reconcile import repaired
-from pilvi.objectstore.cluster.write import Writing
 from pilvi.objectstore.loops.work import Work
 from pilvi.objectstore.node import container
 from pilvi.objectstore.node.container import ObjectRow
@@ -52,8 +51,8 @@ async def _bring(work: Work, account: str, name: str, row: ObjectRow, policy: in
                                     timestamp=max(info.timestamp, info.metadata_timestamp) + 1)
     except Outdated: pass
     finally: await reader.close()
-    old = Writing(work.members, work.members.ring_of(row.policy), work.members.policies[row.policy].folder, (account, name, row.name))
-    old.tell = [[] for _ in old.tell]  # the container lists the object at its new place
+    old = work.store.writing(row.policy, account, name, row.name)
+    old.tell_nobody()  # the container lists the object at its new place
     try: await old.each("object_delete", Record(Kind.TOMBSTONE, account, name, row.name, info.timestamp + 1))
     except Outdated: pass
     repaired("reconcile", "move", account=account, container=name)

@@ -12,7 +12,7 @@ from pilvi.objectstore.node.container import ObjectRow
 from pilvi.objectstore.node.device import LocalDevice
 from pilvi.objectstore.node.disk import Upload, read_chunk
 from pilvi.objectstore.node.interface import Full, NodeDown, ObjectInfo
-from pilvi.objectstore.node.operations import OPERATIONS, open_object
+from pilvi.objectstore.node.operations import CHANGING, OPERATIONS, open_object
 from pilvi.objectstore.node.record import CHUNK_BYTES, Broken, Kind, Record
 
 T = TypeVar("T")
@@ -44,10 +44,10 @@ class LocalNode:
 
     async def call(self, device: str, operation: str, *arguments: Any) -> Any:
         there = self.device(device)
-        if operation not in ("object_put", "object_post", "object_delete"): return await self.run(OPERATIONS[operation], there, *arguments)
+        if operation not in CHANGING: return await self.run(OPERATIONS[operation], there, *arguments)
         *given, copies = arguments
         answer = await self.run(OPERATIONS[operation], there, *given)
-        record: Record = given[3]
+        record: Record = answer if operation == "fragment_commit" else given[3]
         if operation == "object_post":
             record, info = answer
             await self.told(there, given[0], record, copies, info)
