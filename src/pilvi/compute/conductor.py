@@ -125,11 +125,17 @@ def samples(application: Application, args: dict[str, Any], message: Message) ->
     """{at, servers: [(host, server id, power, counters)]}: passes on what hosts counted of their own servers, with whose these are."""
     told = {server_id: (host, power, counted) for host, server_id, power, counted in args["servers"]}
     columns = (Server.id, Server.host, Server.project_id, Server.user_id, Server.name, Server.flavor, Server.flavor_id, Server.image_id,
-               Server.availability_zone, Server.created_at, Server.launched_at)
+               Server.availability_zone, Server.created_at, Server.launched_at, Server.meta)
     with application.database.read() as db:
         rows = db.execute(select(*columns).where(Server.id.in_(list(told)), Server.deleted_at.is_(None))).all()
     known = [row._asdict() | {"power": told[row.id][1], "counted": told[row.id][2]} for row in rows if told[row.id][0] == row.host]
     if known and application.bus: application.bus.cast("telemetry.collector", "servers", {"at": args["at"], "servers": known})
+
+
+def host_samples(application: Application, args: dict[str, Any], message: Message) -> None:
+    """{at, host, processor}: passes on what a known host counted of itself."""
+    with application.database.read() as db: known = db.get(Host, args["host"]) is not None
+    if known and application.bus: application.bus.cast("telemetry.collector", "host", args)
 
 
 def console(application: Application, args: dict[str, Any], message: Message) -> dict[str, Any]:
@@ -139,4 +145,5 @@ def console(application: Application, args: dict[str, Any], message: Message) ->
 
 
 HANDLERS = {**DOOR.handlers(), "alive": alive, "desired": desired, "observed": observed, "lost": lost, "made_volume": made_volume,
-            "facts": facts, "console": console, "samples": samples}
+            "facts": facts, "console": console, "samples": samples,
+            "host_samples": host_samples}

@@ -162,3 +162,11 @@ class UserDataInvalid(Invalid):
 
 class HostGone(Unavailable):
     """Host {host} has not been heard of for {seconds:g} seconds."""
+
+
+class NotRunning(Conflict):
+    """Instance {id} has no machine that runs (it is {state}), so nothing is counted."""
+
+
+class NotCounted(Conflict):
+    """What the machine of instance {id} counts cannot be asked: {reason}"""

@@ -66,7 +66,7 @@ class EntityUnknown(NotFound):
 
 class TypeUnavailable(Failure):
     """HEAT-E99001 Service {service} is not available for resource type {name}, reason: {service} endpoint is not in service catalog."""
-    status = 404
+    status = 400
     code = "ResourceTypeUnavailable"
 
 

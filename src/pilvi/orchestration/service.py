@@ -6,8 +6,27 @@ from typing import Any
 from pilvi.core.dialect import HEAT
 from pilvi.core.http.app import Application, Request
 from pilvi.core.service import Loop, Service
-from pilvi.orchestration.resources import action, catalogue, event, output, resource, stack
-from pilvi.orchestration.resources.tables import Stack, StackEvent, StackResource, StackSnapshot, StackTask
+from pilvi.orchestration.resources import (
+    action,
+    catalogue,
+    event,
+    export,
+    output,
+    resource,
+    snapshot,
+    software_config,
+    software_deployment,
+    stack,
+)
+from pilvi.orchestration.resources.tables import (
+    SoftwareConfig,
+    SoftwareDeployment,
+    Stack,
+    StackEvent,
+    StackResource,
+    StackSnapshot,
+    StackTask,
+)
 from pilvi.orchestration.stack.credentials import Acting, release_of_deleted
 from pilvi.orchestration.stack.door import Door
 from pilvi.orchestration.stack.engine import StackEngine, end_overdue
@@ -33,7 +52,9 @@ def stop(application: Application) -> None:
 
 SERVICE = Service(
     name="orchestration", types=("orchestration",), path="/v1/%(project_id)s", dialect=HEAT, versions=versions, optional_project="/v1",
-    start=start, stop=stop, tables=[Stack, StackResource, StackTask, StackEvent, StackSnapshot],
+    start=start, stop=stop, tables=[Stack, StackResource, StackTask, StackEvent, StackSnapshot, SoftwareConfig, SoftwareDeployment],
     loops=[Loop("end overdue stacks", 2, end_overdue), Loop("end trusts of deleted stacks", 10, release_of_deleted)],
-    rules={**stack.RULES, **resource.RULES, **event.RULES, **action.RULES, **catalogue.RULES},
-    routes=[*stack.ROUTES, *resource.ROUTES, *event.ROUTES, *output.ROUTES, *action.ROUTES, *catalogue.ROUTES])
+    rules={**stack.RULES, **resource.RULES, **event.RULES, **action.RULES, **catalogue.RULES,
+           **software_config.RULES, **software_deployment.RULES},
+    routes=[*stack.ROUTES, *resource.ROUTES, *event.ROUTES, *output.ROUTES, *action.ROUTES, *catalogue.ROUTES,
+            *export.ROUTES, *snapshot.ROUTES, *software_config.ROUTES, *software_deployment.ROUTES])

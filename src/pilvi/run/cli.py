@@ -263,6 +263,24 @@ def report(server: str) -> None:
 
 
 @app.command()
+def invoice(
+    project: str, month: Annotated[str, typer.Option(help="2026-11; this month if nothing is given.")] = "",
+    begin: Annotated[str, typer.Option("--from", help="2026-11-01T00:00:00Z")] = "",
+    end: Annotated[str, typer.Option("--to", help="2026-11-15T00:00:00Z")] = "",
+    currency: Annotated[str, typer.Option(help="If not the configured one.")] = "",
+    csv: Annotated[Path | None, typer.Option(help="A file of this name instead of the screen.")] = None,
+) -> None:
+    """What a project used in a period, to the second, and what it costs."""
+    from pilvi.core.errors import Failure
+    from pilvi.run import invoice as bills
+    from pilvi.telemetry.rating.bill import as_csv
+    try: bill = bills.fetch(admin(), project, month, begin, end, currency)
+    except (LookupError, Failure) as failure: raise fail(str(failure)) from None
+    if csv: csv.write_text(as_csv(bill["lines"]), newline="")
+    else: out.print(bills.table(bill, project))
+
+
+@app.command()
 def reset(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
     """Empties the cloud: everything in it is lost."""
     from pilvi.run import lifecycle

@@ -35,7 +35,7 @@ class Cloud:
     def __init__(self, settings: Settings, user: str, project: str) -> None:
         for name, kind in (("identity", "identity"), ("image", "image"), ("network", "network"), ("compute", "compute"),
                 ("volume", "block-storage"),
-                           ("placement", "placement")):
+                           ("placement", "placement"), ("telemetry", "rating")):
             client.connect(name, Socket(f"{settings.url}/{kind}"))
         self.settings = settings
         word = json.loads(settings.passwords_path.read_text())[user]

@@ -25,9 +25,10 @@ from pilvi.core.context import Call
 from pilvi.core.crypto import secret_file
 from pilvi.core.db.migrate import migrate
 from pilvi.core.db.session import Database
-from pilvi.core.http import auth, client
+from pilvi.core.http import auth, client, fetch
 from pilvi.core.http.app import Application, Response, from_scope, send_response
 from pilvi.core.http.inprocess import InProcess
+from pilvi.core.http.protocol import BoundedHttp
 from pilvi.core.reconcile import Repeat
 from pilvi.core.service import Service
 from pilvi.core.wire import Base
@@ -53,6 +54,8 @@ SERVICES: Sequence[Service] = (IDENTITY, OBJECTSTORE, IMAGE, PLACEMENT, NETWORK,
 """In the order in which they may call each other: each only those before it."""
 
 
+KEEP_ALIVE_SECONDS = 75
+"""Longer than clients pause between two looks: heatclient's five seconds met uvicorn's own five, and one in some met a closed door."""
 LISTENERS = [heard for one in SERVICES if (heard := events.listener_of(one.name, one.subscriptions))]
 
 
@@ -62,7 +65,9 @@ class Control:
     def __init__(self, settings: Settings, services: Sequence[Service] = SERVICES) -> None:
         self.settings = settings
         self.bus = bus_of(settings)
-        self.options = config.read(settings.directory / "config.toml", {s.name: s.config for s in SERVICES if s.config})
+        shapes: dict[str, type[Any]] = {s.name: s.config for s in SERVICES if s.config}
+        self.options = config.read(settings.directory / "config.toml", {**shapes, "fetch": fetch.Config})
+        fetch.configure(self.options["fetch"])
         self.keys = settings.control_directory / "keys"
         self.applications: dict[str, Application] = {}
         self.loops: list[Repeat] = []
@@ -84,6 +89,9 @@ class Control:
                                   policy_file=policy, grant_key=grant_key, identity_url=settings.url + "/identity")
         way = client.Socket(settings.door_url) if service.door else InProcess(application, settings.url + service.mount)
         client.connect(service.name, way)
+        if service.door: return application
+        for base in dict.fromkeys((settings.url, settings.guest_url)):
+            for kind in service.types: fetch.own(f"{base}/{kind}", InProcess(application, f"{base}/{kind}"))
         return application
 
     def start(self) -> None:
@@ -97,12 +105,18 @@ class Control:
         injected: dict[str, Any] = {
             "node": f"control-{socket.gethostname()}-{settings.tag}",
             "master_key": secret_file(self.keys / "master", lambda: Fernet.generate_key().decode()),
-            "service_call": lambda: _service_call(tokens), "service_tokens": tokens,
-            "network_backend": backend, "image_directory": settings.control_directory / "images",
-            "federation_directory": settings.directory / "federation", "object_directory": settings.control_directory / "objects",
-            "novnc": novnc.folder(settings.directory), "dashboard_files": ui.folder(settings.directory), "cloud": self,
+            "service_call": lambda: _service_call(tokens),
+            "service_tokens": tokens,
+            "network_backend": backend,
+            "image_directory": settings.control_directory / "images",
+            "object_directory": settings.control_directory / "objects",
+            "federation_directory": settings.directory / "federation",
+            "novnc": novnc.folder(settings.directory),
+            "dashboard_files": ui.folder(settings.directory),
+            "console_socket": settings.run_directory / "console.sock",
+            "cloud": self,
             "leaving": self.leaving,
-            "console_socket": settings.run_directory / "console.sock", "settings": settings}
+            "settings": settings}
         self.bus.start()
         for application in self.applications.values():
             application.state |= injected
@@ -205,9 +219,9 @@ def main(directory: Path) -> None:
 
 
 def _serving(application: Any) -> uvicorn.Config:
-    return uvicorn.Config(application, log_config=None, access_log=False, lifespan="off", loop="uvloop", http="httptools",
+    return uvicorn.Config(application, log_config=None, access_log=False, lifespan="off", loop="uvloop", http=BoundedHttp,
                           ws="websockets-sansio", proxy_headers=False, timeout_graceful_shutdown=5, server_header=False,
-                          h11_max_incomplete_event_size=65536)
+                          timeout_keep_alive=KEEP_ALIVE_SECONDS, h11_max_incomplete_event_size=65536)
 
 
 class _Server(uvicorn.Server):

@@ -40,7 +40,8 @@ class Policy(Struct, frozen=True):
     @property
     def kinds(self) -> tuple[bool, ...]:
         """Which series it keeps: of the values (False), of their changes (True)."""
-        return tuple(rate for rate in (False, True) if self.of(rate))
+        plain, changes = _split(self.methods)
+        return _KINDS[bool(plain), bool(changes)]
 
     def of(self, rate: bool) -> frozenset[str]:
         """The plain methods that are kept of the values, or of their changes."""
@@ -53,6 +54,9 @@ class Policy(Struct, frozen=True):
     def level(self, granularity: float) -> Level | None:
         """The level of a granularity, if it has one."""
         return next((level for level in self.levels if level.granularity == granularity), None)
+
+
+_KINDS = {(plain, changes): (False,) * plain + (True,) * changes for plain in (False, True) for changes in (False, True)}
 
 
 @lru_cache(256)

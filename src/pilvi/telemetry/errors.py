@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pilvi.core.errors import Conflict, Forbidden, Invalid, NotFound
+from pilvi.core.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 
 
 class Malformed(Invalid):
@@ -109,3 +109,23 @@ def argument(name: str, reason: str) -> Malformed:
 def not_aggregable(references: Any, reason: str) -> Malformed:
     """Series that cannot be put together."""
     return Malformed(reason=reason, description={"cause": "Metrics cannot be aggregated", "reason": reason, "detail": references})
+
+
+class AlarmUnknown(NotFound):
+    """Alarm {id} not found"""
+
+
+class AlarmQuotaExceeded(Forbidden):
+    """Alarm quota exceeded for user {user} on project {project}"""
+
+
+class ProjectForbidden(Unauthenticated):
+    """Not Authorized to access project {id}"""
+
+
+class ActionForbidden(Unauthenticated):
+    """You are not authorized to create action: {action}"""
+
+
+class TrustUnavailable(Invalid):
+    """No trust could be made for the alarm's actions: {reason}"""

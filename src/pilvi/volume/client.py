@@ -5,6 +5,7 @@ An agent's call carries a token of role `service` and a grant: of the kinds "vol
 """
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from pilvi.core.context import Call
@@ -22,6 +23,37 @@ def _send(call: Call, method: str, path: str, *, query: dict[str, Any] | None = 
 def show(call: Call, volume_id: str) -> dict[str, Any]:
     """A volume. Raises NotFound."""
     found: dict[str, Any] = _send(call, "GET", f"/v3/volumes/{volume_id}").json()["volume"]
+    return found
+
+
+def list_volumes(call: Call) -> Iterator[dict[str, Any]]:
+    """The volumes of all projects, page by page."""
+    return _pages(call, "volumes")
+
+
+def list_snapshots(call: Call) -> Iterator[dict[str, Any]]:
+    """The snapshots of all projects, page by page."""
+    return _pages(call, "snapshots")
+
+
+def _pages(call: Call, plural: str) -> Iterator[dict[str, Any]]:
+    query: dict[str, Any] = {"all_tenants": "1", "limit": 500}
+    while True:
+        page = _send(call, "GET", f"/v3/{plural}/detail", query=query).json()
+        yield from page[plural]
+        if f"{plural}_links" not in page: return
+        query["marker"] = page[plural][-1]["id"]
+
+
+def list_types(call: Call) -> list[dict[str, Any]]:
+    """The volume types."""
+    found: list[dict[str, Any]] = _send(call, "GET", "/v3/types", query={"is_public": "None"}).json()["volume_types"]
+    return found
+
+
+def list_pools(call: Call) -> list[dict[str, Any]]:
+    """The pools: {name, capabilities: {total_capacity_gb, free_capacity_gb, …}}."""
+    found: list[dict[str, Any]] = _send(call, "GET", "/v3/scheduler-stats/get_pools", query={"detail": "true"}).json()["pools"]
     return found
 
 

@@ -36,10 +36,11 @@ def validate(token: str, story: Any) -> Identity:
 class Telemetry:
     """The service and its callers."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, url: str = "") -> None:
         auth.validate_with(validate)
-        database = Database(f"sqlite:///{directory}/telemetry.sqlite")
-        migrate(database, "telemetry", [Base.metadata.tables[table.__tablename__] for table in SERVICE.tables])
+        database = Database(url or f"sqlite:///{directory}/telemetry.sqlite")
+        tables = [*(resource.table for resource in SERVICE.resources), *SERVICE.tables]
+        migrate(database, "telemetry", [Base.metadata.tables[table.__tablename__] for table in tables])
         self.bus = MemoryBus("telemetry")
         self.application = Application(SERVICE, database=database, bus=self.bus)
         assert SERVICE.start
@@ -83,6 +84,7 @@ class Telemetry:
 def telemetry(tmp_path: Path) -> Iterator[Telemetry]:
     made = Telemetry(tmp_path)
     yield made
+    if SERVICE.stop: SERVICE.stop(made.application)
     made.bus.close()
     made.application.close()
     made.application.database.close()

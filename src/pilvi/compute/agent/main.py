@@ -59,7 +59,8 @@ class ComputeAgent:
 
     def start(self) -> None:
         """Serves the hosts from now on."""
-        self.bus.serve(f"compute.agent.{next(iter(self.node.drivers))}", {"console_log": self._console_log}, threads=2)
+        self.bus.serve(f"compute.agent.{next(iter(self.node.drivers))}", {"console_log": self._console_log,
+            "statistics": self._statistics}, threads=2)
         for driver in self.node.drivers.values(): driver.watch(self._observed)
         if not self.node.simulated: self.consoles.start()
         self.say_alive()
@@ -102,7 +103,7 @@ class ComputeAgent:
 
     def measure(self) -> None:
         """Samples what the machines did, for telemetry."""
-        if not self.stopping: meter.send(self.bus, self.node.drivers)
+        if not self.stopping: meter.send(self.bus, self.node.drivers, simulated=self.node.simulated)
 
     def reconcile(self) -> None:
         """Compares machines with records and repairs. Never touches a server that something is being done to."""
@@ -161,6 +162,12 @@ class ComputeAgent:
         driver = self._driver_of(args["server_id"])
         if driver is None: raise MachineFailed(reason="there is no such machine on this host")
         try: return {"text": driver.console_log(args["server_id"], args.get("lines"))}
+        except HypervisorFailure as failure: raise MachineFailed(reason=str(failure)) from None
+
+    def _statistics(self, args: dict[str, Any], message: Message) -> dict[str, Any]:
+        driver = self._driver_of(args["server_id"])
+        if driver is None: raise MachineFailed(reason="there is no such machine on this host")
+        try: return {**driver.statistics(args["server_id"]), "hypervisor": type(driver).__name__.lower()}
         except HypervisorFailure as failure: raise MachineFailed(reason=str(failure)) from None
 
     def _redeem(self, ticket: str) -> dict[str, Any]:

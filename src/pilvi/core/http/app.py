@@ -126,7 +126,7 @@ class Application:
             return Response(status, document)
         entry, names = self.resolve(call, request)
         if entry.stream: raise NotAllowed(method=request.method, allow="")
-        if entry.body is not None or request.method in ("POST", "PUT", "PATCH"):
+        if not entry.raw and (entry.body is not None or request.method in ("POST", "PUT", "PATCH")):
             call.body = faults.parse(request.body, request.headers.get("content-type", ""))
         if entry.body is not None: _schema(entry.body, call.version).check(call.body)
         return self.run(entry, call, names)

@@ -88,9 +88,9 @@ def failure_of(service: str, reply: Reply) -> Failure:
     try: body = reply.json()
     except msgspec.DecodeError: body = None
     if isinstance(body, dict):
-        inner = body.get("NeutronError") or body.get("error") or (body.get("errors") or [None])[0] or \
+        inner = body.get("NeutronError") or body.get("error_message") or body.get("error") or (body.get("errors") or [None])[0] or \
             (next(iter(body.values())) if len(body) == 1 else body)
-        if isinstance(inner, dict): message = str(inner.get("message") or inner.get("detail") or message)
+        if isinstance(inner, dict): message = str(inner.get("message") or inner.get("faultstring") or inner.get("detail") or message)
     kind = KINDS.get(reply.status)
     if kind is None: return errors.Unavailable(f"the {service} service answered {reply.status}: {message}")
     return kind(message, service=service, status=reply.status)

@@ -37,6 +37,8 @@ class Route:
     body: Any = None
     stream: bool = False
     story: dict[str, str] | None = None
+    raw: bool = False
+    """The function reads the request's body itself, whatever type it is said to have."""
 
 
 def route(path: str, method: str, function: Callable[..., Any], policy: str | None, *, since: str | None = None, until: str | None = None,

@@ -10,7 +10,7 @@ from pilvi.objectstore.node.interface import Full, Node, NodeDown, Uploading
 from pilvi.objectstore.policies import Policies
 from pilvi.objectstore.ring.lookup import Device, Ring, name_hash, partition_of
 
-SUSPECT_SECONDS = 10.0
+SUSPECT_SECONDS = 5.0
 CALL_SECONDS = 5.0
 
 

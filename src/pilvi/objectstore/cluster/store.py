@@ -6,6 +6,8 @@ from functools import partial
 
 from pilvi.objectstore import timestamp as time
 from pilvi.objectstore.cluster import databases
+from pilvi.objectstore.cluster.erasure_read import CodedReader, CodedReading
+from pilvi.objectstore.cluster.erasure_write import CodedWriting
 from pilvi.objectstore.cluster.members import Members
 from pilvi.objectstore.cluster.read import ObjectReader, Reading
 from pilvi.objectstore.cluster.write import WHOLE_BYTES, Body, Writing, seal
@@ -96,10 +98,11 @@ class ClusterStore(DatabaseStore):
                          timestamp: int | None = None) -> Written:
         record = Record(Kind.DATA, account, container, name, timestamp or time.now(), content_type=content_type, metadata=dict(metadata),
                         sysmeta=dict(sysmeta))
-        writing = self._writing(policy, account, container, name)
         incoming = Body(body, length, etag)
         first = await incoming.piece(WHOLE_BYTES)
         finish = partial(seal, record, listed=listed, footer=footer)
+        writing = self.writing(policy, account, container, name)
+        if isinstance(writing, CodedWriting): return await writing.put(incoming, first, record, finish, if_none_match)
         if not incoming.ended: return await writing.stream(incoming, first, record, finish, if_none_match)
         await incoming.hash(first)
         written = incoming.written()
@@ -108,7 +111,7 @@ class ClusterStore(DatabaseStore):
         return written
 
     async def object_get(self, account: str, container: str, name: str, *, policy: int, newest: bool = False,
-                         expired: bool = False) -> ObjectReader:
+                         expired: bool = False) -> ObjectReader | CodedReader:
         return await self._reading(policy, account, container, name, expired).open(newest)
 
     async def object_head(self, account: str, container: str, name: str, *, policy: int, newest: bool = False,
@@ -118,18 +121,21 @@ class ClusterStore(DatabaseStore):
     async def object_post(self, account: str, container: str, name: str, *, policy: int, metadata: Mapping[str, str],
                           content_type: str | None = None, timestamp: int | None = None) -> None:
         record = Record(Kind.POSTED, account, container, name, timestamp or time.now(), content_type=content_type, metadata=dict(metadata))
-        await self._writing(policy, account, container, name).each("object_post", record)
+        await self.writing(policy, account, container, name).each("object_post", record)
 
     async def object_delete(self, account: str, container: str, name: str, *, policy: int, timestamp: int | None = None) -> None:
         record = Record(Kind.TOMBSTONE, account, container, name, timestamp or time.now())
-        before = await self._writing(policy, account, container, name).each("object_delete", record)
+        before = await self.writing(policy, account, container, name).each("object_delete", record)
         if not any(before): raise NoObject(timestamp=record.timestamp)
 
-    def _writing(self, policy: int, *path: str) -> Writing:
+    def writing(self, policy: int, *path: str) -> Writing | CodedWriting:
+        """A write of an object, as its policy does it."""
         account, container, name = path
+        if self.policies[policy].erasure_coded: return CodedWriting(self.members, self.policies[policy], (account, container, name))
         return Writing(self.members, self.members.ring_of(policy), self.policies[policy].folder, (account, container, name))
 
-    def _reading(self, policy: int, account: str, container: str, name: str, past: bool) -> Reading:
+    def _reading(self, policy: int, account: str, container: str, name: str, past: bool) -> Reading | CodedReading:
+        if self.policies[policy].erasure_coded: return CodedReading(self.members, self.policies[policy], (account, container, name), past)
         return Reading(self.members, self.members.ring_of(policy), self.policies[policy].folder, (account, container, name), past)
 
     async def close(self) -> None:

@@ -84,6 +84,10 @@ class Writing:
         self.tell = shares(len(self.devices), told)
         self._others = StandIns(members, ring, self.partition)
 
+    def tell_nobody(self) -> None:
+        """The container is not to hear of it."""
+        self.tell = [[] for _ in self.tell]
+
     async def each(self, operation: str, *arguments: Any) -> list[Any]:
         """Does it for every copy; results of a quorum at least. Raises what they raise."""
         async def one(device: Device, tell: list[int]) -> Any:

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 
 from pilvi.core.errors import Unavailable
 from pilvi.core.reconcile import repaired
-from pilvi.objectstore.cluster.write import Writing
 from pilvi.objectstore.loops.work import Work
 from pilvi.objectstore.node import container
 from pilvi.objectstore.node.container import ObjectRow
@@ -21,6 +20,7 @@ ROWS = 1000
 
 async def reconcile(work: Work) -> None:
     """One round over the containers this process looks after."""
+    if len(list(work.members.policies)) == 1: return
     ring = work.members.rings["container"]
     for device in work.devices():
         for partition, hashed in await work.run(device.containers.all):
@@ -52,8 +52,8 @@ async def _bring(work: Work, account: str, name: str, row: ObjectRow, policy: in
                                     timestamp=max(info.timestamp, info.metadata_timestamp) + 1)
     except Outdated: pass
     finally: await reader.close()
-    old = Writing(work.members, work.members.ring_of(row.policy), work.members.policies[row.policy].folder, (account, name, row.name))
-    old.tell = [[] for _ in old.tell]  # the container lists the object at its new place
+    old = work.store.writing(row.policy, account, name, row.name)
+    old.tell_nobody()  # the container lists the object at its new place
     try: await old.each("object_delete", Record(Kind.TOMBSTONE, account, name, row.name, info.timestamp + 1))
     except Outdated: pass
     repaired("reconcile", "move", account=account, container=name)

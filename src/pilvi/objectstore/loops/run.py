@@ -6,10 +6,11 @@ import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import structlog
-from aiohttp import web
 
+from pilvi.core.drivers import Drivers
 from pilvi.core.errors import Unavailable
 from pilvi.objectstore.cluster.options import StorageOptions
 from pilvi.objectstore.cluster.rings import RingFiles
@@ -19,21 +20,24 @@ from pilvi.objectstore.loops.expire import expire
 from pilvi.objectstore.loops.join import Join
 from pilvi.objectstore.loops.reap import reap
 from pilvi.objectstore.loops.reconcile import reconcile
+from pilvi.objectstore.loops.reconstruct import reconstruct
 from pilvi.objectstore.loops.replicate import replicate
 from pilvi.objectstore.loops.update import update
 from pilvi.objectstore.loops.work import Work
 from pilvi.objectstore.node.local import LocalNode
-from pilvi.objectstore.node.server import NodeServer
 
 JOIN_SECONDS = 2.0
 LOG = structlog.get_logger()
+DOORS = Drivers[Any]({"http": "pilvi.objectstore.node.server:NodeServer"})
+"""Loaded with its HTTP library only where other nodes are let in."""
 Round = Callable[[Work], Awaitable[None]]
 
 
 def schedule(options: StorageOptions) -> dict[Round, float]:
     """{loop: seconds between two rounds}"""
     if not options.replicate_seconds: return {}
-    return {update: 1.0, expire: 5.0, reap: 5.0, replicate: options.replicate_seconds, reconcile: options.replicate_seconds,
+    return {update: 1.0, expire: 5.0, reap: 5.0, replicate: options.replicate_seconds, reconstruct: options.replicate_seconds,
+            reconcile: 10 * options.replicate_seconds,
             audit: 10 * options.replicate_seconds}
 
 
@@ -45,7 +49,7 @@ class Loops:
         if not isinstance(local, LocalNode): raise TypeError("loops run where devices are")
         self.work, self._options = Work(store, local, options), options
         self._rings = RingFiles(directory, store.members)
-        self._server = NodeServer(local, store.members.key, self._rings)
+        self._local = local
         self._join = Join(directory, self._rings)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="object-loops", daemon=True)
@@ -81,14 +85,11 @@ class Loops:
             if runner: await runner.cleanup()
             await self.work.members.leave_loop()
 
-    async def _listen(self) -> web.AppRunner | None:
+    async def _listen(self) -> Any:
         try:
             runner = None
             if self._options.node_listen:
-                host, _, port = self._options.node_listen.rpartition(":")
-                runner = web.AppRunner(self._server.application(), access_log=None, shutdown_timeout=2.0)
-                await runner.setup()
-                await web.TCPSite(runner, host, int(port)).start()
+                runner = await DOORS["http"](self._local, self.work.members.key, self._rings).listen(self._options.node_listen)
         except BaseException as failure:
             self._listening.set_exception(failure)
             raise

@@ -8,6 +8,7 @@ from pilvi.core import clock
 from pilvi.core.reconcile import repaired
 from pilvi.objectstore import timestamp as time
 from pilvi.objectstore.cluster import databases
+from pilvi.objectstore.cluster.codec import STAGED
 from pilvi.objectstore.loops.work import Work
 from pilvi.objectstore.node import container
 from pilvi.objectstore.node.account import ContainerRow
@@ -78,8 +79,7 @@ async def _recover(work: Work, device: LocalDevice) -> None:
     """After an end without goodbye: what changed since the last checkpoint is told again, and every container reports."""
     if device.recovered: return
     since = await work.run(_since, device)
-    for folder, _, coded in work.folders():
-        if coded: continue
+    for folder, _, _ in work.folders():
         for pending in await work.run(_changed, device, folder, since):
             for account, name, row in pending:
                 copies = list(range(len(work.members.rings["container"].table)))
@@ -99,7 +99,8 @@ def _changed(device: LocalDevice, folder: str, since: float) -> list[list[tuple[
     found = []
     for partition in device.disk.partitions(folder):
         with os.scandir(f"{device.disk.root}/{folder}/{partition}") as entries:
-            names = {entry.name.removesuffix(".meta") for entry in entries if entry.stat().st_ctime >= since}
+            fresh = [entry.name for entry in entries if entry.stat().st_ctime >= since]
+        names = {name.removesuffix(".meta") for name in fresh if not name.endswith(STAGED)}
         for name in names:
             try:
                 record = device.disk.record(folder, partition, name)

@@ -98,6 +98,19 @@ class Disk:
         os.close(found.descriptor)
         return found.record, found.info
 
+    def promote(self, folder: str, partition: int, name: str, timestamp: int) -> Record:
+        """Makes a fragment that was staged as NAME.new what NAME is; repeatable. Raises NoObject, Outdated."""
+        path = self.file(folder, partition, name)
+        try: record: Record | None = self.record(folder, partition, name + ".new")
+        except NoObject: record = None
+        with self.lock(name[:32]):
+            if record is None or record.timestamp != timestamp:
+                record = self.record(folder, partition, name)
+                if record.timestamp != timestamp: raise Outdated(timestamp=record.timestamp)
+            else: self._settle(path + ".new", path, record, False)
+        sync_folder(os.path.dirname(path))
+        return record
+
     def _settle(self, temporary: str, path: str, record: Record, if_none_match: bool) -> None:
         """The rename, if what is there is older. Called with the object's lock."""
         try: there: int | None = os.stat(path).st_mtime_ns

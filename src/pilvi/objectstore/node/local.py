@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -12,7 +13,7 @@ from pilvi.objectstore.node.container import ObjectRow
 from pilvi.objectstore.node.device import LocalDevice
 from pilvi.objectstore.node.disk import Upload, read_chunk
 from pilvi.objectstore.node.interface import Full, NodeDown, ObjectInfo
-from pilvi.objectstore.node.operations import OPERATIONS, open_object
+from pilvi.objectstore.node.operations import CHANGING, OPERATIONS, open_object
 from pilvi.objectstore.node.record import CHUNK_BYTES, Broken, Kind, Record
 
 T = TypeVar("T")
@@ -38,16 +39,18 @@ class LocalNode:
         return found
 
     async def run(self, function: Callable[..., T], *arguments: Any) -> T:
-        """In a thread; what the disk itself refuses is NodeDown, so that another copy is tried."""
+        """In a thread; what the disk itself refuses, or a damaged database, is NodeDown, so that another copy is tried."""
         try: return await asyncio.get_running_loop().run_in_executor(self.threads, function, *arguments)
-        except OSError as failure: raise NodeDown(reason=str(failure)) from failure
+        except (OSError, sqlite3.DatabaseError) as failure:
+            if getattr(failure, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL: raise Full() from failure
+            raise NodeDown(reason=str(failure)) from failure
 
     async def call(self, device: str, operation: str, *arguments: Any) -> Any:
         there = self.device(device)
-        if operation not in ("object_put", "object_post", "object_delete"): return await self.run(OPERATIONS[operation], there, *arguments)
+        if operation not in CHANGING: return await self.run(OPERATIONS[operation], there, *arguments)
         *given, copies = arguments
         answer = await self.run(OPERATIONS[operation], there, *given)
-        record: Record = given[3]
+        record: Record = answer if operation == "fragment_commit" else given[3]
         if operation == "object_post":
             record, info = answer
             await self.told(there, given[0], record, copies, info)

@@ -85,6 +85,11 @@ def object_delete(device: LocalDevice, folder: str, partition: int, hashed: str,
     return device.disk.delete(folder, partition, hashed, record)
 
 
+def fragment_commit(device: LocalDevice, folder: str, partition: int, name: str, timestamp: int) -> Record:
+    """Makes a staged fragment visible. Raises NoObject, Outdated."""
+    return device.disk.promote(folder, partition, name, timestamp)
+
+
 def manifest(device: LocalDevice, folder: str, partition: int) -> dict[str, int]:
     return device.disk.manifest(folder, partition)
 
@@ -195,11 +200,7 @@ def account_reaped(device: LocalDevice, partition: int, hashed: str, deleted: in
 
 def database_ids(device: LocalDevice, kind: str, places: list[tuple[int, str]]) -> list[str]:
     """The ids of databases, "" for one that is not here: another id means that a copy was made anew and must be told everything."""
-    found = []
-    for partition, hashed in places:
-        try: found.append(device.databases(kind).handle(partition, hashed).info().id)
-        except Missing: found.append("")
-    return found
+    return [device.databases(kind).id_of(*place) for place in places]
 
 
 def database_merge(device: LocalDevice, kind: str, partition: int, hashed: str, info: Info, rows: list[tuple[Any, ...]]) -> str:
@@ -215,6 +216,8 @@ def database_merge(device: LocalDevice, kind: str, partition: int, hashed: str, 
 
 
 OPERATIONS: dict[str, Callable[..., Any]] = {function.__name__: function for function in (
-    object_head, object_put, object_post, object_delete, manifest, digests, check_room, container_put, container_post, container_delete,
-    container_stat, container_list, container_merge, account_put, account_post, account_delete, account_stat, account_list, account_rows,
-    account_merge, account_reaped, database_ids, database_merge)}
+    object_head, object_put, object_post, object_delete, fragment_commit, manifest, digests, check_room, container_put, container_post,
+    container_delete, container_stat, container_list, container_merge, account_put, account_post, account_delete, account_stat,
+    account_list, account_rows, account_merge, account_reaped, database_ids, database_merge)}
+CHANGING = ("object_put", "object_post", "object_delete", "fragment_commit")
+"""Those that change an object; called on a node they take one argument more, the list of the container's copies to tell."""

@@ -44,6 +44,14 @@ class NodeServer:
                          web.get("/rings", self.rings), web.post("/rings/{name:[a-z0-9-]+}", self.take_ring)])
         return made
 
+    async def listen(self, address: str) -> web.AppRunner:
+        """Opens the door at HOST:PORT. Raises OSError when it is taken."""
+        host, _, port = address.rpartition(":")
+        runner = web.AppRunner(self.application(), access_log=None, shutdown_timeout=2.0)
+        await runner.setup()
+        await web.TCPSite(runner, host, int(port)).start()
+        return runner
+
     @web.middleware
     async def _failures(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try: return await handler(request)

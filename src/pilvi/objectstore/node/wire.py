@@ -24,12 +24,10 @@ import msgspec
 
 from pilvi.core.errors import Failure
 from pilvi.objectstore.node import interface
-from pilvi.objectstore.node.operations import OPERATIONS
+from pilvi.objectstore.node.operations import CHANGING, OPERATIONS
 
 SIGNATURE = "X-Pilvi-Signature"
 SKEW_SECONDS = 300
-CHANGING = ("object_put", "object_post", "object_delete")
-"""Operations whose last argument is the list of the container's copies to tell."""
 _FAILURES = {name: kind for name, kind in vars(interface).items() if isinstance(kind, type) and issubclass(kind, Failure)}
 
 
@@ -62,7 +60,7 @@ def _shapes(operation: str) -> tuple[tuple[Any, ...], Any]:
     hints = typing.get_type_hints(OPERATIONS[operation])
     result = hints.pop("return")
     kinds = tuple(hints.values())[1:]
-    if operation in CHANGING: return (*kinds, list[int]), Any if operation == "object_post" else result
+    if operation in CHANGING: return (*kinds, list[int]), Any if operation in ("object_post", "fragment_commit") else result
     return kinds, result
 
 

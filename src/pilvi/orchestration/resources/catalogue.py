@@ -8,7 +8,6 @@ import fnmatch
 from typing import Any
 
 from pilvi.core.context import Call
-from pilvi.core.http.client import TRANSPORTS
 from pilvi.core.http.routes import Route
 from pilvi.core.policy import Rule
 from pilvi.core.resource import PERSONAS
@@ -17,7 +16,7 @@ from pilvi.orchestration.resources.stack_preview import _child
 from pilvi.orchestration.resources.stack_request import BODY, planned, read, with_files
 from pilvi.orchestration.stack.plan import Plan
 from pilvi.orchestration.template import parameters, versions
-from pilvi.orchestration.types import TYPES, type_of
+from pilvi.orchestration.types import TYPES, offered, type_of
 from pilvi.orchestration.types.heat.nested import NestedType
 from pilvi.orchestration.types.interface import ResourceType
 
@@ -96,11 +95,6 @@ def list_functions(call: Call, template_version: str) -> dict[str, Any]:
 
 
 # -- resource types
-
-
-def offered(kind: ResourceType) -> bool:
-    """Is the service there that the type needs?"""
-    return not kind.requires_service or kind.requires_service in TRANSPORTS
 
 
 def list_types(call: Call) -> dict[str, Any]:

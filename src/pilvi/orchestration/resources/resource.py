@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from pilvi.core.context import Call
 from pilvi.core.errors import Failure, NotFound
+from pilvi.core.http import faults
 from pilvi.core.http.app import Response
 from pilvi.core.http.routes import ANYONE, Route
 from pilvi.core.policy import Rule
@@ -150,17 +151,17 @@ def signal(call: Call, stack_name: str, stack_id: str, resource: str) -> Respons
     return Response(200, None)
 
 
-def signed_signal(call: Call, kind: str, project_id: str, stack_name: str, stack_id: str, resource: str) -> Response:
+def signed_signal(call: Call, kind: str, signature: str, project_id: str, stack_name: str, stack_id: str, resource: str) -> Response:
     """POST or PUT of a signal URL: who has it may use it, since it is signed. Acts as the stack's owner."""
     assert call.application is not None and call.request is not None
-    given = call.request.one("signature") or ""
-    if kind not in signals.KINDS or not signals.fits(call.application.grant_key, project_id, stack_id, resource, kind, given):
+    if kind not in signals.KINDS or not signals.fits(call.application.grant_key, project_id, stack_id, resource, kind, signature):
         raise errors.AccessRefused()
     with call.application.database.read() as db:
         stack = db.get(Stack, stack_id)
         if stack is None or stack.deleted_at is not None or stack.project_id != project_id: raise NotFound()
         row = find(db, stack, resource)
-    health.signal(call.application, None, stack, row, call.body)
+    # curl calls a body a form and alarms may send none: whatever it is called, it is JSON
+    health.signal(call.application, None, stack, row, faults.parse(call.request.body, ""))
     return Response(200, None)
 
 
@@ -179,10 +180,11 @@ def mark_unhealthy(call: Call, stack_name: str, stack_id: str, resource: str) ->
 
 
 ITEM = "/v1/stacks/{stack_name}/{stack_id}/resources"
-SIGNED = "/v1/signed/{kind}/{project_id}/{stack_name}/{stack_id}/{resource}"
+SIGNED = "/v1/signed/{kind}/{signature}/{project_id}/{stack_name}/{stack_id}/{resource}"
 ROUTES = [
     Route(ITEM, "GET", index, "resource:index"), Route(ITEM + "/{resource}", "GET", show, "resource:show"),
     Route(ITEM + "/{resource}/metadata", "GET", metadata, "resource:metadata"),
     Route(ITEM + "/{resource}/signal", "POST", signal, "resource:signal"),
     Route(ITEM + "/{resource}", "PATCH", mark_unhealthy, "resource:mark_unhealthy"),
-    Route(SIGNED, "POST", signed_signal, ANYONE), Route(SIGNED, "PUT", signed_signal, ANYONE)]
+    Route(SIGNED, "POST", signed_signal, ANYONE, raw=True),
+    Route(SIGNED, "PUT", signed_signal, ANYONE, raw=True)]

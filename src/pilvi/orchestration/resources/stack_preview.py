@@ -14,7 +14,7 @@ from pilvi.orchestration.stack import live
 from pilvi.orchestration.stack.plan import Plan, Planned, plan, pseudo
 from pilvi.orchestration.template import values
 from pilvi.orchestration.types.heat.nested import NestedType
-from pilvi.orchestration.types.interface import Place, take_all
+from pilvi.orchestration.types.interface import Place, present_names, take_all
 
 NO_ID = "None"
 
@@ -43,8 +43,8 @@ def _resources(call: Call, made: Plan, stack_name: str, parent: str | None) -> l
 
 def _child(call: Call, made: Plan, one: Planned, stack_name: str) -> Plan | None:
     if not isinstance(one.type, NestedType): return None
-    properties = take_all(one.type.properties, {key: value for key, value in values.known(one.preview).items() if value is not None}) \
-        if not _lacks(one) else {key: values.known(one.preview).get(key) for key in one.type.properties}
+    given = present_names(one.type.properties, values.known(one.preview))
+    properties = {key: given.get(key) for key in one.type.properties} if _lacks(one) else take_all(one.type.properties, given)
     child = one.type.child(one.definition.name, properties, Place(made.environment, made.files, made.depth), {})
     inner = dataclasses.replace(child.environment, parameters={key: value for key, value in child.parameters.items() if value is not None})
     return plan(child.template, made.files, inner, pseudo(NO_ID, f"{stack_name}-{one.definition.name}", call.project_id), strict=False,
@@ -53,7 +53,7 @@ def _child(call: Call, made: Plan, one: Planned, stack_name: str) -> Plan | None
 
 def _lacks(one: Planned) -> bool:
     """Is a required property not known yet?"""
-    known = values.known(one.preview)
+    known = present_names(one.type.properties, values.known(one.preview))
     return any(rules.required and known.get(name) is None for name, rules in one.type.properties.items())
 
 
@@ -71,7 +71,7 @@ def _resource(call: Call, one: Planned, stack_name: str, parent: str | None, req
 
 def shown_properties(one: Planned) -> dict[str, Any]:
     """The properties with their defaults; those that nobody knows yet are None."""
-    given = {key: value for key, value in one.preview.items() if key in one.type.properties}
+    given = present_names(one.type.properties, one.preview)
     return {key: values.known(given.get(key, rules.default)) for key, rules in one.type.properties.items()}
 
 
@@ -100,8 +100,9 @@ def _change(one: Planned, row: StackResource | None) -> str:
     if row is None: return "added"
     if row.type != one.type_name or row.state.endswith("_FAILED"): return "replaced"
     schema = one.type.properties
-    old = take_all(schema, {key: value for key, value in (row.properties or {}).items() if key in schema})
-    new = {key: one.preview.get(key, rules.default) for key, rules in schema.items()}
+    old = take_all(schema, present_names(schema, row.properties or {}))
+    given = present_names(schema, one.preview)
+    new = {key: given.get(key, rules.default) for key, rules in schema.items()}
     changed = [key for key, rules in schema.items() if not values.unknown_in(new[key]) and rules.take(new[key], key) != old[key]]
     if not changed: return "unchanged"
     return "updated" if all(schema[key].update for key in changed) else "replaced"

@@ -62,6 +62,7 @@ class Stack(Base):
 class StackResource(Base):
     """A resource of a stack: one row for each real thing, so a replacement is a second row of the same name."""
     __tablename__ = "orchestration_resources"
+    TOLD = ("id", "stack_id", "name", "type", "state", "physical_id")
     id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
     stack_id: Mapped[str] = mapped_column(index=True)
     name: Mapped[str]
@@ -146,6 +147,37 @@ class StackSnapshot(Base):
     reason: Mapped[str | None] = mapped_column(Text)
     data: Mapped[Any] = mapped_column(Json, nullable=True, default=dict)
     created_at: Mapped[float] = mapped_column(Instant, default=clock.now)
+
+
+class SoftwareConfig(Base):
+    """Text for a server to carry out, with what goes in and comes out."""
+    __tablename__ = "orchestration_software_configs"
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    project_id: Mapped[str] = mapped_column(index=True)
+    name: Mapped[str] = mapped_column(default="")
+    group: Mapped[str] = mapped_column("config_group", default="Heat::Ungrouped")
+    config: Mapped[Any] = mapped_column(Json, nullable=True)
+    inputs: Mapped[Any] = mapped_column(Json, nullable=True, default=list)
+    outputs: Mapped[Any] = mapped_column(Json, nullable=True, default=list)
+    options: Mapped[Any] = mapped_column(Json, nullable=True, default=dict)
+    created_at: Mapped[float] = mapped_column(Instant, default=clock.now)
+
+
+class SoftwareDeployment(Base):
+    """A config given to a server, and what became of it."""
+    __tablename__ = "orchestration_software_deployments"
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    project_id: Mapped[str] = mapped_column(index=True)
+    config_id: Mapped[str] = mapped_column(index=True)
+    server_id: Mapped[str] = mapped_column(index=True)
+    action: Mapped[str | None]
+    status: Mapped[str | None]
+    status_reason: Mapped[str | None] = mapped_column(Text)
+    input_values: Mapped[Any] = mapped_column(Json, nullable=True, default=dict)
+    output_values: Mapped[Any] = mapped_column(Json, nullable=True)
+    number: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[float] = mapped_column(Instant, default=clock.now)
+    updated_at: Mapped[float | None] = mapped_column(Instant)
 
 
 NEVER = 9e15

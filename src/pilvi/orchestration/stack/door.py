@@ -7,8 +7,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 
 from pilvi.core.errors import NotFound
 from pilvi.core.state import WrongState
@@ -66,7 +67,8 @@ class Door:
             assert stack is not None
             fine = stack.state.endswith("_COMPLETE") or stack.busy
             if fine and wish.same(stack, planned, _facade(row)): return
-            wish.change(db, stack, planned, facade=_facade(row), tags=parent.tags)
+            action = "ROLLBACK" if parent.busy == "ROLLBACK" and stack.busy in ("CREATE", "UPDATE") else "UPDATE"
+            wish.change(db, stack, planned, action=action, facade=_facade(row), tags=parent.tags)
 
     def act_on_child(self, work: Work, action: str) -> None:
         """Begins DELETE, SUSPEND, RESUME or CHECK of the nested stack; one that is gone is no error."""
@@ -131,14 +133,27 @@ class Door:
 
     def sibling(self, work: Work, reference: str) -> Work | None:
         """Another resource of the same project, by its physical id; for types that act on others."""
+        return self._other(StackResource.physical_id == reference, Stack.project_id == work.project_id)
+
+    def named(self, work: Work, name: str) -> Work | None:
+        """Another resource of the same stack, by its name."""
+        return self._other(StackResource.name == unquote(name), Stack.id == work.stack_id, StackResource.replaced_by.is_(None))
+
+    def _other(self, *conditions: ColumnElement[bool]) -> Work | None:
         with self.database.read() as db:
             found = db.execute(select(StackResource, Stack).join(Stack, Stack.id == StackResource.stack_id).where(
-                StackResource.physical_id == reference, Stack.project_id == work.project_id, Stack.deleted_at.is_(None))).first()
+                *conditions, Stack.deleted_at.is_(None)).limit(1)).first()
             if found is None: return None
             row, stack = found
             root = stack if stack.root_id in ("", stack.id) else db.get(Stack, stack.root_id)
         call = credentials.call_for(self.application, root.credentials if root is not None else None)
         return live.work_of(self.application, call, stack, self.application.state["plans"].of(stack), row)
+
+    def write_data(self, resource_id: str, changes: Mapping[str, Any]) -> None:
+        """Changes what another resource remembers."""
+        with self.database.write() as db:
+            row = db.get(StackResource, resource_id, populate_existing=True)
+            if row is not None: row.data = {**(row.data or {}), **changes}
 
     def write_metadata(self, resource_id: str, metadata: Mapping[str, Any]) -> None:
         """Replaces a resource's metadata."""

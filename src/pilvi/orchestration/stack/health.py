@@ -4,6 +4,7 @@ Source: Orchestration API, "Send a signal to a resource", "Mark a resource as un
 """
 from __future__ import annotations
 
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import update
@@ -33,8 +34,20 @@ def signal(application: Application, call: Call | None, stack: Stack, row: Stack
     kind = live.kind_of(plan, row)
     if type(kind).signal is ResourceType.signal: raise errors.ActionUnsupported(action="Signal", what=f"resource type {kind.name}")
     if "DELETE" in (stack.busy, row.busy): raise errors.ActionUnsupported(action="Signal", what="a resource that is being deleted")
-    work = live.work_of(application, call or _owner(application, stack), stack, plan, row)
-    told = kind.signal(work, details)
+    with LOCKS[hash(row.id) % len(LOCKS)]:
+        _deliver(application, call or _owner(application, stack), stack, row.id, details)
+
+
+LOCKS = [Lock() for _ in range(64)]
+"""Signals to one resource come one after the other."""
+
+
+def _deliver(application: Application, call: Call, stack: Stack, row_id: str, details: Any) -> None:
+    with application.database.read() as db: row = db.get(StackResource, row_id)
+    if row is None: return
+    plan = application.state["plans"].of(stack)
+    work = live.work_of(application, call, stack, plan, row)
+    told = live.kind_of(plan, row).signal(work, details)
     with application.database.write() as db:
         current = db.get(StackResource, row.id, populate_existing=True)
         if current is None: return
@@ -42,7 +55,7 @@ def signal(application: Application, call: Call | None, stack: Stack, row: Stack
         if work.metadata != (row.meta or {}): current.meta = work.metadata
         db.flush()
         record.resource_event(db, current, "SIGNAL_COMPLETE", told or f"Signal: {_short(details)}")
-        converge.wake(db, row.id)
+        converge.wake_stack(db, row.stack_id)
 
 
 def _merged(now: dict[str, Any], before: dict[str, Any], work: Work) -> dict[str, Any]:

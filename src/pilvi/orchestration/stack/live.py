@@ -19,7 +19,7 @@ from pilvi.orchestration.template import functions, values
 from pilvi.orchestration.template.environment import is_file
 from pilvi.orchestration.types import TYPES, type_of
 from pilvi.orchestration.types.heat.provider import provider
-from pilvi.orchestration.types.interface import Place, ResourceType, Work, take_all
+from pilvi.orchestration.types.interface import Place, ResourceType, Work, present_names, taken
 
 if TYPE_CHECKING:
     from pilvi.core.http.app import Application
@@ -40,8 +40,10 @@ def work_of(application: Application, call: Call, stack: Stack, plan: Plan, row:
     """A resource for its type's hooks."""
     kind = kind_of(plan, row)
     schema = kind.properties
-    given = {name: value for name, value in (row.properties or {}).items() if name in schema}
-    try: properties = take_all(schema, given)
+    wanted = (row.progress or {}).get("wanted") if row.busy == "UPDATE" else None
+    written = row.properties or {} if wanted is None else wanted
+    given = dict(written) if kind.takes_anything else present_names(schema, written)
+    try: properties = taken(kind, given)
     except Failure: properties = {name: given.get(name, rules.default) for name, rules in schema.items()}  # what is there stays reachable
     return Work(application, call, row.id, row.name, stack.id, stack.name, stack.project_id, properties, row.physical_id,
                 dict(row.data or {}), dict(row.meta or {}), engine=application.state.get("door"), user_id=stack.user_id,

@@ -19,7 +19,7 @@ from pilvi.core.errors import Failure, Unauthenticated, Unavailable
 from pilvi.orchestration.resources.tables import StackResource, StackTask
 from pilvi.orchestration.stack import hooks, record
 from pilvi.orchestration.stack.step import Gone, Step, load
-from pilvi.orchestration.types.interface import Replace, ResourceType, Work, take_all
+from pilvi.orchestration.types.interface import Replace, ResourceType, Work, taken
 
 if TYPE_CHECKING:
     from pilvi.core.http.app import Application
@@ -44,7 +44,8 @@ def carry(application: Application, task: StackTask) -> None:
         with application.database.write() as db: db.execute(delete(StackTask).where(StackTask.id == task.id))
         return
     if task.give_up_at is not None and task.give_up_at <= clock.now(): return _give_up(step)
-    if step.row is not None and step.row.busy and task.kind != "cleanup": return _carry_on(step)
+    if step.row is not None and step.row.busy and task.kind != "cleanup":
+        return _call_off(step, step.row) if _overtaken(step, step.row) else _act(step, again=True)
     if task.stale:
         step.save(step.done)
         return
@@ -82,6 +83,10 @@ def _turn(step: Step, kind: ResourceType, work: Work, progress: dict[str, Any]) 
 def _start(kind: ResourceType, work: Work, action: str, progress: dict[str, Any]) -> None:
     if action == "UPDATE": kind.update(work, progress["changes"])
     elif action == "SNAPSHOT": progress["data"] = kind.snapshot(work)
+    elif action == "DELETE":
+        for kept in (work.data.pop("snapshots", None) or {}).values():
+            if kept: kind.delete_snapshot(work, kept)
+        kind.delete(work)
     else: getattr(kind, action.lower())(work)
 
 
@@ -145,9 +150,22 @@ def _forget(db: Session, task: StackTask, step: Step, row: StackResource) -> Non
     step.done(db, task)
 
 
-def _carry_on(step: Step) -> None:
-    """The resource is busy: with what this task began, or with what an earlier traversal began and this one takes over."""
-    _act(step, again=True)
+def _overtaken(step: Step, row: StackResource) -> bool:
+    """Is the resource busy with what a rollback is to undo? Any other traversal carries on what an earlier one began."""
+    begun_by = (row.progress or {}).get("traversal")
+    return step.stack.busy == "ROLLBACK" and not step.task.stale and begun_by != step.task.traversal
+
+
+def _call_off(step: Step, row: StackResource) -> None:
+    """Ends what the resource is busy with, as failed; then the task's own turn comes."""
+    action = row.busy or ""
+    step.kind().given_up(step.work())
+
+    def write(db: Session, task: StackTask) -> None:
+        step.finish(db, row, action, f"{action} aborted (user triggered cancel)" if action != "DELETE" else "DELETE aborted")
+        step.later(db, task, 0.0)
+
+    step.save(write, starting=True)
 
 
 def _begin_and_act(step: Step, action: str, **progress: Any) -> None:
@@ -194,14 +212,15 @@ def _decide(step: Step, row: StackResource, wanted: dict[str, Any]) -> tuple[str
     if planned.type_name != row.type: return _allowed(step, row, "replace"), {}
     if row.external: return "keep", {}
     kind, work = planned.type, step.work()
-    new = take_all(kind.properties, wanted)
+    new = taken(kind, wanted)
     changes = {name: value for name, value in new.items() if value != work.properties.get(name)}
     if row.state == "CHECK_FAILED": return _allowed(step, row, "replace"), {}
     if row.state.endswith("_FAILED"):
         return (_allowed(step, row, "replace"), {}) if kind.failed_needs_replacement(work) else ("update", changes)
     if not changes: return ("update" if kind.always_update else "keep"), {}
     _check_immutable(kind, changes)
-    in_place = all(kind.properties[name].update for name in changes) and not kind.needs_replacement(work, changes)
+    may = all(name not in kind.properties or kind.properties[name].update for name in changes)
+    in_place = may and not kind.needs_replacement(work, changes)
     return _allowed(step, row, "update" if in_place else "replace"), changes
 
 
@@ -212,7 +231,7 @@ def _allowed(step: Step, row: StackResource, decision: str) -> str:
 
 
 def _check_immutable(kind: ResourceType, changes: Mapping[str, Any]) -> None:
-    fixed = sorted(name for name in changes if kind.properties[name].immutable)
+    fixed = sorted(name for name in changes if name in kind.properties and kind.properties[name].immutable)
     if fixed: raise Failure(f"Update to properties {', '.join(fixed)} of {kind.name} is not allowed (they are immutable)")
 
 
@@ -254,14 +273,20 @@ def _create(step: Step, row: StackResource | None, replaces: StackResource | Non
         step.finish(db, row, "CREATE")
         step.done(db, task)
 
-    if external: step.save(stand_for, starting=True)
+    def adopt(db: Session, task: StackTask) -> None:
+        step.begin(db, row, "ADOPT", properties=wanted, **kept)
+        step.finish(db, row, "ADOPT")
+        step.done(db, task)
+
+    if step.stack.busy == "ADOPT" and row.physical_id: step.save(adopt, starting=True)
+    elif external: step.save(stand_for, starting=True)
     elif planned.type.local: _create_at_once(step, row, start)
     elif step.save(lambda db, task: start(db), starting=True): _act(step, again=False)
 
 
 def _create_at_once(step: Step, row: StackResource, start: Any) -> None:
     """A thing without effects outside: made first, then written with its row in one go."""
-    progress: dict[str, Any] = {"action": "CREATE", "began_at": clock.now(), "begun": False, "polls": 0}
+    progress: dict[str, Any] = {"action": "CREATE", "traversal": step.task.traversal, "began_at": clock.now(), "begun": False, "polls": 0}
     work = step.work()
     outcome = _turn(step, step.planned.type, work, progress)
 
@@ -318,7 +343,7 @@ def _clean_up(step: Step) -> None:
 
 
 def _delete_at_once(step: Step, row: StackResource) -> None:
-    progress: dict[str, Any] = {"action": "DELETE", "began_at": clock.now(), "begun": False, "polls": 0}
+    progress: dict[str, Any] = {"action": "DELETE", "traversal": step.task.traversal, "began_at": clock.now(), "begun": False, "polls": 0}
     work = step.work()
     outcome = _turn(step, step.kind(), work, progress)
 

@@ -11,15 +11,15 @@ from typing import Any
 
 from pilvi.core.errors import Failure
 from pilvi.orchestration import graph
-from pilvi.orchestration.errors import TemplateInvalid
+from pilvi.orchestration.errors import TemplateInvalid, TypeUnavailable
 from pilvi.orchestration.template import environment as environments
 from pilvi.orchestration.template import functions, parameters, parse, values
 from pilvi.orchestration.template.environment import Environment
 from pilvi.orchestration.template.parse import Definition, Template
 from pilvi.orchestration.template.values import UNKNOWN
-from pilvi.orchestration.types import TYPES, type_of
+from pilvi.orchestration.types import TYPES, offered, type_of
 from pilvi.orchestration.types.heat.provider import TemplateType, provider
-from pilvi.orchestration.types.interface import ResourceType, take_all
+from pilvi.orchestration.types.interface import PropertyInvalid, ResourceType, taken
 
 DEPTH_MOST = 10
 
@@ -136,21 +136,46 @@ def _provider(name: str, files: Mapping[str, Any], inner: Environment, depth: in
 
 def _known_type(name: str, written: str, environment: Environment) -> ResourceType:
     if name not in TYPES: raise TemplateInvalid(reason=f"The Resource Type ({written}) could not be found.")
-    return type_of(name)
+    kind = type_of(name)
+    if not offered(kind): raise TypeUnavailable(service=kind.requires_service, name=name)
+    return kind
 
 
 def _planned(one: Definition, kind: tuple[str, ResourceType], scope: RecordingScope, active: Mapping[str, Definition],
              strict: bool) -> Planned:
     where = f"resources.{one.name}"
-    preview = _at(f"{where}.properties", functions.resolve, dict(one.properties), scope)
+    preview = _resolved(where, one, scope)
     for part, written in (("metadata", one.metadata), ("update_policy", one.update_policy), ("external_id", one.external_id)):
         _at(f"{where}.{part}", functions.resolve, written, scope)
     needs = {*scope.seen, *one.depends_on} & set(active)
     if one.name in scope.seen: raise TemplateInvalid(reason=f"Circular Dependency Found: {one.name} refers to itself")
     if strict and not one.external_id:
-        checked = _at(f"{where}.properties", take_all, kind[1].properties, preview)
-        _at(where, kind[1].validate, values.known(checked))
+        _check(where, kind[1], preview)
     return Planned(one, kind[0], kind[1], frozenset(needs), preview)
+
+
+def _resolved(where: str, one: Definition, scope: RecordingScope) -> dict[str, Any]:
+    """The properties as far as they are known, each by itself, so that a failure names it."""
+    found: dict[str, Any] = {}
+    for name, written in one.properties.items():
+        try: value = functions.resolve({name: written}, scope)
+        except Failure as failure: raise _property_error(where, str(name), failure.message) from None
+        found |= value
+    return found
+
+
+def _check(where: str, kind: ResourceType, preview: Mapping[str, Any]) -> None:
+    """Raises TemplateInvalid for properties that don't fit the type's schema."""
+    try: kind.validate(values.known(taken(kind, preview)))
+    except PropertyInvalid as failure:
+        path, reason = failure.facts["path"], failure.facts["reason"]
+        raise _property_error(where, "" if reason.startswith(("Unknown Property", "Property ")) else path, reason) from None
+    except TemplateInvalid as failure: raise functions.place(where, failure) from None
+
+
+def _property_error(where: str, path: str, reason: str) -> TemplateInvalid:
+    """In Heat's words."""
+    return TemplateInvalid(reason=f"Property error: : {where}.properties{'.' + path if path else ''}: : {reason}")
 
 
 def _with_hidden(planned: dict[str, Planned]) -> dict[str, Planned]:

@@ -19,8 +19,8 @@ def signature(key: bytes, project_id: str, stack_id: str, resource: str, kind: s
 
 def url(base: str, key: bytes, project_id: str, stack_name: str, stack_id: str, resource: str, kind: str) -> str:
     """The whole address. `base`: of the service, as guests reach it."""
-    place = f"/v1/signed/{kind}/{project_id}/{quote(stack_name)}/{stack_id}/{quote(resource, safe='')}"
-    return f"{base}{place}?signature={signature(key, project_id, stack_id, resource, kind)}"
+    word = signature(key, project_id, stack_id, resource, kind)
+    return f"{base}/v1/signed/{kind}/{word}/{project_id}/{quote(stack_name)}/{stack_id}/{quote(resource, safe='')}"
 
 
 def fits(key: bytes, project_id: str, stack_id: str, resource: str, kind: str, given: str) -> bool:

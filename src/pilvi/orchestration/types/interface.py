@@ -4,7 +4,8 @@ A type is a class with one instance, which keeps nothing: all that is known of o
 engine, outside any transaction, with a token of the stack's owner:
 
     create(work)              begin; set work.physical_id as soon as the thing exists         then created(work) is asked until it says True
-    update(work, changes)     changes: {property: new value or None} of those that differ     then updated(work, changes)
+    update(work, changes)     changes: {property: new value or None} of those that differ; work.properties are the new ones
+                                                                                              then updated(work, changes)
     delete(work)              a thing that is gone already is no error                        then deleted(work)
     check(work)               raise if the thing is gone or broken
     suspend, resume           and suspended, resumed
@@ -119,6 +120,20 @@ def take_all(schema: Mapping[str, Property], given: Mapping[str, Any], path: str
     return taken
 
 
+def present_names(schema: Mapping[str, Property], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The given values under the names that properties have now; what is in no schema is left out."""
+    found: dict[str, Any] = {}
+    for name, rules in schema.items():
+        for one in (name, *rules.older):
+            if given.get(one) is not None: found.setdefault(name, given[one])
+    return found
+
+
+def taken(kind: ResourceType, given: Mapping[str, Any]) -> dict[str, Any]:
+    """A resource's properties in their types, with defaults. Raises PropertyInvalid."""
+    return dict(given) if kind.takes_anything else take_all(kind.properties, given)
+
+
 def string(description: str = "", **rules: Any) -> Property:
     return Property(STRING, description, **rules)
 
@@ -222,6 +237,12 @@ class Engine(Protocol):
     def sibling(self, work: Work, reference: str) -> Work | None:
         """Another resource of the same project, by its physical id; for types that act on others."""
 
+    def named(self, work: Work, name: str) -> Work | None:
+        """Another resource of the same stack, by its name."""
+
+    def write_data(self, resource_id: str, changes: Mapping[str, Any]) -> None:
+        """Changes what another resource remembers."""
+
     def write_metadata(self, resource_id: str, metadata: Mapping[str, Any]) -> None:
         """Replaces a resource's metadata."""
 
@@ -288,6 +309,8 @@ class ResourceType:
     longest_wait_seconds: float = 2.0
     local: bool = False
     """Has no effect outside its own data: it is made and recorded in one go."""
+    takes_anything: bool = False
+    """Takes properties that are in no schema."""
     always_update: bool = False
     """Is asked to update by each update of the stack, changed properties or not (nested stacks: their template may have changed)."""
     """How soon `created` and its kin are asked again: the first time, and at most (each wait is half as long again as the one before)."""

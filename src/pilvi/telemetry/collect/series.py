@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -15,7 +15,7 @@ from pilvi.core.http.app import Application
 from pilvi.telemetry.archive import COUNTER, GAUGE
 from pilvi.telemetry.drivers import sql
 from pilvi.telemetry.resources import access, metric, resource
-from pilvi.telemetry.resources.tables import Metric, MetricResource
+from pilvi.telemetry.resources.tables import MetricResource
 
 COLLECTOR = "telemetry:"
 """Who made what is collected."""
@@ -52,41 +52,52 @@ class Known(Struct):
     numbers: dict[str, int]
 
 
-def take(application: Application, at: float, things: Sequence[Thing]) -> int:
-    """Writes a batch of samples in one transaction. Repeatable (a sample of the same instant takes the other's place). Returns how many
-    measures were new."""
+def take(application: Application, samples: Sequence[tuple[float, Thing]]) -> int:
+    """Writes a batch of samples, (instant, thing), in one transaction. Repeatable (a sample of the same instant takes the other's place).
+    Returns how many measures were taken."""
     memory: dict[str, Known] = application.state.setdefault("known_things", {})
+    things = {thing.id: thing for _, thing in samples}
     with application.database.write() as db:
-        fresh = [thing for thing in things if not _same(memory.get(thing.id), thing)]
-        if fresh: learn(db, memory, fresh)
-        batch = {memory[thing.id].numbers[meter.name]: [(at, meter.value)] for thing in things if thing.id in memory
-                 for meter in thing.meters}
+        met = [thing for _, thing in samples if not _same(memory.get(thing.id), thing)]
+        if met: learn(db, memory, met)
+        batch: dict[int, list[tuple[float, float]]] = {}
+        for at, thing in samples:
+            numbers = memory[thing.id].numbers
+            for meter in thing.meters: batch.setdefault(numbers[meter.name], []).append((at, meter.value))
         taken, gone = sql.write(db, batch)
-    for thing in things:
-        if gone and gone & set(memory[thing.id].numbers.values()): del memory[thing.id]
+    if gone:
+        for id in things:
+            if gone & set(memory[id].numbers.values()): del memory[id]
     while len(memory) > MOST_REMEMBERED: memory.pop(next(iter(memory)))
     return taken
 
 
 def _same(known: Known | None, thing: Thing) -> bool:
-    return known is not None and known.attributes == thing.attributes and known.project_id == thing.project_id and \
-        all(meter.name in known.numbers for meter in thing.meters)
+    return (known is not None and known.project_id == thing.project_id and thing.attributes.items() <= known.attributes.items()
+            and all(meter.name in known.numbers for meter in thing.meters))
 
 
 def learn(db: Session, memory: dict[str, Known], things: Sequence[Thing]) -> None:
-    """Makes and revises the resources and metrics of things, in the caller's transaction, and remembers them."""
-    for first in range(0, len(things), sql.AT_ONCE):
-        some = {thing.id: thing for thing in things[first:first + sql.AT_ONCE]}
+    """Makes and revises the resources and metrics of things, in the caller's transaction, and remembers them. What one source does not know
+    of a thing stays as another told it."""
+    merged: dict[str, Thing] = {}
+    for thing in things:
+        known = merged.get(thing.id)
+        merged[thing.id] = thing if known is None else structs.replace(
+            thing, attributes=known.attributes | thing.attributes, meters=[*known.meters, *thing.meters])
+    everything = list(merged.items())
+    for first in range(0, len(everything), sql.AT_ONCE):
+        some = dict(everything[first:first + sql.AT_ONCE])
         there = {row.id: row for row in db.scalars(select(MetricResource).where(MetricResource.id.in_(list(some))))}
         named = metric.of_resources(db, some)
         for id, thing in some.items():
             _resource(db, there.get(id), thing)
-            known = {row.name: row for row in named.get(id, [])}
-            made = [metric.make(db, COLLECTOR, COUNTER if meter.grows else GAUGE, meter.name, meter.unit, id)
-                    for meter in thing.meters if meter.name not in known]
-            if made: db.flush()
-            numbers = {str(row.name): row.number for row in [*known.values(), *made]}
-            memory[id] = Known(thing.attributes, thing.project_id, numbers)
+            rows = {row.name: row for row in named.get(id, [])}
+            for meter in thing.meters:
+                if meter.name in rows: continue
+                rows[meter.name] = metric.make(db, COLLECTOR, COUNTER if meter.grows else GAUGE, meter.name, meter.unit, id)
+            db.flush()
+            memory[id] = Known(thing.attributes, thing.project_id, {str(row.name): row.number for row in rows.values()})
 
 
 def _resource(db: Session, row: MetricResource | None, thing: Thing) -> None:
@@ -101,8 +112,3 @@ def end(db: Session, ids: Sequence[str], at: float) -> None:
     """These things are no more: their resources end, in the caller's transaction. Repeatable."""
     for row in db.scalars(select(MetricResource).where(MetricResource.id.in_(list(ids)), MetricResource.ended_at.is_(None))):
         resource.revise(db, row, {"ended_at": max(at, row.started_at)})
-
-
-def numbers_of(db: Session, id: str) -> dict[str, int]:
-    """{name: number} of a resource's metrics."""
-    return {str(name): number for name, number in db.execute(select(Metric.name, Metric.number).where(Metric.resource_id == id))}

@@ -16,6 +16,7 @@ from pilvi.telemetry.collect.series import Meter, Thing
 
 POWER = {"running": 1, "paused": 3, "stopped": 4, "crashed": 6}
 """Nova's power states."""
+TIMES = ("user", "kernel", "idle", "iowait")
 LARGEST = 2.0 ** 63
 DISK = (("read.bytes", "read_bytes", "B"), ("write.bytes", "write_bytes", "B"), ("read.requests", "read_requests", "request"),
         ("write.requests", "write_requests", "request"), ("read.latency", "read_nanoseconds", "ns"),
@@ -28,19 +29,30 @@ NIC_COUNTS = (("bytes", "bytes", "B"), ("packets", "packets", "packet"), ("packe
 
 def on_servers(application: Application, args: dict[str, Any], message: Message) -> None:
     """{at, servers: [{id, project_id, …, power, counted}]}: from compute's conductor."""
-    things = [thing for server in args["servers"] for thing in things_of(server)]
-    series.take(application, args["at"], things)
+    series.take(application, [(args["at"], thing) for server in args["servers"] for thing in things_of(server)])
+
+
+def on_host(application: Application, args: dict[str, Any], message: Message) -> None:
+    """{at, host, processor: {user, kernel, idle, iowait (seconds), frequency}}: from compute's conductor. Percentages are of the time since
+    the sample before, which this process remembers."""
+    before: dict[str, dict[str, float]] = application.state.setdefault("host_processors", {})
+    now = {name: float(value) for name, value in args["processor"].items() if _number(value)}
+    meters = [Meter(f"compute.node.cpu.{name}.time", now[name] * 1e9, "ns", True) for name in TIMES if name in now]
+    if "frequency" in now: meters.append(Meter("compute.node.cpu.frequency", now["frequency"], "MHz"))
+    passed = {name: now[name] - before.get(args["host"], {}).get(name, now[name]) for name in TIMES if name in now}
+    if (whole := sum(passed.values())) > 0:
+        meters += [Meter(f"compute.node.cpu.{name}.percent", 100 * passed[name] / whole, "%") for name in passed]
+        meters.append(Meter("compute.node.cpu.percent", 100 - 100 * (passed.get("idle", 0) + passed.get("iowait", 0)) / whole, "%"))
+    before[args["host"]] = now
+    host = str(args["host"])[:200]
+    series.take(application, [(args["at"], Thing("nova_compute", host.replace("/", "_"), None, None, {"host_name": host}, meters))])
 
 
 def things_of(server: dict[str, Any]) -> Iterator[Thing]:
     """A server with its disks and cards."""
     flavor, counted = server["flavor"] or {}, server["counted"] or {}
     owner = (server["project_id"], server["user_id"])
-    attributes = {"host": server["host"], "display_name": server["name"], "flavor_id": flavor.get("id") or server["flavor_id"],
-                  "flavor_name": flavor.get("name"), "image_ref": server["image_id"],
-                  "availability_zone": server["availability_zone"], "created_at": server["created_at"],
-                  "launched_at": server["launched_at"]}
-    yield Thing("instance", server["id"], *owner, _filled(attributes), list(_server_meters(server, flavor, counted)),
+    yield Thing("instance", server["id"], *owner, attributes_of(server), list(_server_meters(server, flavor, counted)),
                 server["created_at"])
     for disk in counted.get("disks", {}).values():
         name = str(disk.get("device", ""))[:32]
@@ -69,5 +81,12 @@ def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and 0 <= value < LARGEST
 
 
-def _filled(attributes: dict[str, Any]) -> dict[str, Any]:
-    return {name: value[:255] if isinstance(value, str) else value for name, value in attributes.items() if value is not None}
+def attributes_of(facts: dict[str, Any]) -> dict[str, Any]:
+    """The attributes of a server's resource, of what its record, or an event, says. `server_group` is what its metadata calls
+    metering.server_group, by which groups that are scaled find their servers."""
+    flavor, meta = facts.get("flavor") or {}, facts.get("meta") or {}
+    found = {"host": facts.get("host"), "display_name": facts.get("name"), "flavor_id": flavor.get("id") or facts.get("flavor_id"),
+             "flavor_name": flavor.get("name"), "image_ref": facts.get("image_id"), "availability_zone": facts.get("availability_zone"),
+             "server_group": meta.get("metering.server_group"),
+             "created_at": facts.get("created_at"), "launched_at": facts.get("launched_at")}
+    return {name: value[:255] if isinstance(value, str) else value for name, value in found.items() if value}

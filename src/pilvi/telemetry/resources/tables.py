@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Float, Index, Integer, String, text
+from sqlalchemy import BigInteger, Boolean, Float, Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pilvi.core.crypto import new_id
@@ -118,10 +118,15 @@ class Kept(Base):
     __table_args__ = ({"sqlite_with_rowid": False},)
 
 
-class EventCount(Base):
-    """How many events of a type were heard of a subject's project, per day; `seq`: the newest that was counted of its publisher."""
-    __tablename__ = "telemetry_event_counts"
-    type: Mapped[str] = mapped_column(String(128), primary_key=True)
-    project_id: Mapped[str] = mapped_column(String(64), primary_key=True, server_default=text("''"))
-    day: Mapped[int] = mapped_column(Integer, primary_key=True)
-    n: Mapped[int] = mapped_column(Integer)
+class LifecycleEvent(Base):
+    """Something that a service said had happened."""
+    __tablename__ = "telemetry_events"
+    service: Mapped[str] = mapped_column(String(64), primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    type: Mapped[str] = mapped_column(String(128), index=True)
+    at: Mapped[float] = mapped_column(Instant(), index=True)
+    subject: Mapped[str] = mapped_column(String(255), index=True)
+    project_id: Mapped[str | None] = mapped_column(String(64), index=True)
+    user_id: Mapped[str | None] = mapped_column(String(64))
+    request_id: Mapped[str | None] = mapped_column(String(64))
+    payload: Mapped[dict[str, Any]] = mapped_column(Json())

@@ -40,6 +40,8 @@ def test_attachment(demo: Bench) -> None:
 
     work = demo.make(ATTACHMENT, instance_uuid=one.physical_id, volume_id=volume.physical_id, mountpoint="/dev/vdc")
     assert holders() == [one.physical_id] and work.physical_id == volume.physical_id
+    volume = demo.change(VOLUME, volume, size=2)
+    assert holders() == [one.physical_id] and demo.get(VOLUME, volume, "size") == "2", "it leaves the server, grows and returns"
     work = demo.change(ATTACHMENT, work, instance_uuid=two.physical_id, volume_id=volume.physical_id)
     assert holders() == [two.physical_id]
     demo.end(ATTACHMENT, work)

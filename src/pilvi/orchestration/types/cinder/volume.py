@@ -11,7 +11,19 @@ import msgspec
 
 from pilvi.core.errors import Invalid, NotFound, NotServed
 from pilvi.orchestration.template.schema import Range
-from pilvi.orchestration.types.interface import LIST, MAP, SHOW, Attribute, PropertyInvalid, Work, boolean, integer, map_of, string
+from pilvi.orchestration.types.interface import (
+    LIST,
+    MAP,
+    SHOW,
+    Attribute,
+    PropertyInvalid,
+    ResourceFailed,
+    Work,
+    boolean,
+    integer,
+    map_of,
+    string,
+)
 from pilvi.orchestration.types.rest import RestResource
 
 SOURCES = ("snapshot_id", "source_volid", "image")
@@ -86,10 +98,13 @@ class Volume(RestResource):
         if told: work.ask("volume", "PUT", self.item(work), {"volume": told})
         if "metadata" in changes: work.ask("volume", "PUT", f"{self.item(work)}/metadata", {"metadata": changes["metadata"] or {}})
         if changes.get("read_only") is not None: self._lock(work, changes["read_only"])
-        if changes.get("size"): self._grow(work, changes["size"])
+        if changes.get("size"):
+            if changes["size"] < self.shown(work)["size"]: raise NotServed(what="shrinking of volumes")
+            work.data.pop("left", None)
+            self._grown(work, changes["size"])
 
     def updated(self, work: Work, changes: Mapping[str, Any]) -> bool:
-        return "size" not in changes or super().created(work)
+        return not changes.get("size") or self._grown(work, changes["size"])
 
     def deleted(self, work: Work) -> bool:
         if not work.physical_id: return True
@@ -115,10 +130,23 @@ class Volume(RestResource):
         found = work.ask("volume", "GET", "/v3/volumes/detail", name=body["name"])["volumes"]
         return self.fresh(work, found, body["name"])
 
-    def _grow(self, work: Work, size: int) -> None:
-        present = self.shown(work)["size"]
-        if size < present: raise NotServed(what="shrinking of volumes")
-        if size > present: work.ask("volume", "POST", f"{self.item(work)}/action", {"os-extend": {"new_size": size}})
+    def _grown(self, work: Work, size: int) -> bool:
+        """One step of growing: a volume that a server holds leaves it, grows and returns. True once all is done. May be repeated."""
+        volume = self.shown(work)
+        status, path = volume["status"], "/v2.1/servers/{server}/os-volume_attachments"
+        if status in self.broken: raise ResourceFailed(status=status, reason="Volume resize failed")
+        if volume["size"] < size:
+            if status == "in-use" and "left" not in work.data:
+                held = volume["attachments"][0]
+                work.data["left"] = {"server": held["server_id"], "device": held["device"]}
+                work.ask("compute", "DELETE", f"{path.format(**work.data['left'])}/{work.physical_id}")
+            if status == "available": work.ask("volume", "POST", f"{self.item(work)}/action", {"os-extend": {"new_size": size}})
+            return False
+        if status == "available" and (left := work.data.get("left")):
+            body = {"volumeId": work.physical_id, "device": left["device"]}
+            work.ask("compute", "POST", path.format(**left), {"volumeAttachment": body})
+            return False
+        return status in self.ready and not (status == "available" and "left" in work.data)
 
     def _lock(self, work: Work, flag: bool) -> None:
         work.ask("volume", "POST", f"{self.item(work)}/action", {"os-update_readonly_flag": {"readonly": flag}})

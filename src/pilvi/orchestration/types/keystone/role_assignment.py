@@ -18,7 +18,7 @@ ROLES: Property = list_of(map_of({
 def validate(properties: Mapping[str, Any]) -> None:
     """Raises PropertyInvalid."""
     for index, one in enumerate(properties["roles"] or []):
-        if one["project"] and one["domain"]:
+        if one and one["project"] and one["domain"]:
             raise PropertyInvalid(path=f"roles[{index}]", reason="Cannot define the following properties at the same time: project, "
                                                                  "domain.")
 

@@ -44,7 +44,7 @@ LOCAL = ("swap_size", "ephemeral_size", "ephemeral_format")
 def validate(properties: Mapping[str, Any]) -> None:
     """What a list of disks may not be. Values that are not known yet are None, so only what is there is judged.
     Raises PropertyInvalid."""
-    older, newer = properties["block_device_mapping"] or [], properties["block_device_mapping_v2"] or []
+    older, newer = ([disk for disk in properties[name] or [] if disk] for name in PROPERTIES)
     if older and newer:
         raise PropertyInvalid(path="block_device_mapping", reason="Cannot define the following properties at the same time: "
                                                                   "block_device_mapping, block_device_mapping_v2.")

@@ -99,6 +99,7 @@ class Server(RestResource):
     def create(self, work: Work) -> None:
         if work.physical_id: return
         if not server_networks.take_from_predecessor(work): return
+        if work.properties["user_data_format"] == "SOFTWARE_CONFIG": work.metadata.setdefault("deployments", [])
         super().create(work)
 
     def created(self, work: Work) -> bool:

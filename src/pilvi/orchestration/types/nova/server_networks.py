@@ -33,6 +33,7 @@ def validate(properties: Mapping[str, Any]) -> None:
     """Raises PropertyInvalid for what contradicts itself."""
     entries = properties["networks"] or []
     for index, entry in enumerate(entries):
+        if entry is None: continue  # not known yet
         path, said = f"networks[{index}]", {name for name, value in entry.items() if value is not None}
         if entry["allocate_network"]:
             if entry["allocate_network"] not in ("auto", "none"):
@@ -113,10 +114,11 @@ def take_from_predecessor(work: Work) -> bool:
         holder = work.ask("network", "GET", f"/v2.0/ports/{entry['port']}")["port"]["device_id"]
         old = work.engine.sibling(work, holder) if holder and work.engine else None
         if old is None or (old.stack_id, old.name) != (work.stack_id, work.name) or old.resource_id == work.resource_id: continue
-        work.data.setdefault("taken", {})[entry["port"]] = holder
+        free, taken = False, work.data.setdefault("taken", {})
+        if taken.get(entry["port"]) == holder: continue  # asked for already: a second detaching might free it from its next server
+        taken[entry["port"]] = holder
         try: work.ask("compute", "DELETE", f"/v2.1/servers/{holder}/os-interface/{entry['port']}")
         except NotFound: pass
-        free = False
     return free
 
 

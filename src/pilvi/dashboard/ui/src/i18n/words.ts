@@ -9,7 +9,11 @@ export const WORDS = {
   aggregates: ["Host aggregates", "主机聚合"], aggregate: ["Host aggregate", "主机聚合"], projects: ["Projects", "项目"], project: ["Project", "项目"], users: ["Users", "用户"], user: ["User", "用户"], roles: ["Roles", "角色"], role: ["Role", "角色"],
   groups: ["Groups", "用户组"], group: ["Group", "用户组"], domains: ["Domains", "域"], domain: ["Domain", "域"], members: ["Members", "成员"], member: ["Member", "成员"], action_log: ["Action log", "操作日志"], action: ["Action", "操作"], quotas: ["Quotas", "配额"],
   service: ["Service", "服务"], endpoints: ["Endpoints", "端点"], zone: ["Availability zone", "可用域"],
+  containers: ["Containers", "容器"], container: ["Container", "容器"], objects: ["Objects", "对象"], stacks: ["Stacks", "编排栈"], stack: ["Stack", "编排栈"], resources: ["Resources", "资源"], resource: ["Resource", "资源"], events: ["Events", "事件"], event: ["Event", "事件"],
+  template: ["Template", "模板"], outputs: ["Outputs", "输出"], parameters: ["Parameters", "参数"], environment: ["Environment", "环境"], alarms: ["Alarms", "告警"], alarm: ["Alarm", "告警"], charts: ["Charts", "图表"], bill: ["Bill", "账单"],
   // attributes
+  changed: ["Changed", "更改时间"], thing: ["Thing", "实体"], time: ["Time", "时间"], rollback: ["Roll back on failure", "失败时回滚"], severity: ["Severity", "严重程度"], metric: ["Metric", "指标"], method: ["Method", "聚合方法"], comparison: ["Comparison", "比较"], threshold: ["Threshold", "阈值"],
+  granularity: ["Granularity (s)", "粒度（秒）"], periods: ["Periods", "周期数"], call_on_alarm: ["Call this address on alarm", "告警时调用此地址"], cpu: ["Processor", "处理器"], month: ["Month", "月份"], total: ["Total", "总计"], cost: ["Cost", "费用"],
   name: ["Name", "名称"], id: ["ID", "ID"], status: ["Status", "状态"], type: ["Type", "类型"], size: ["Size", "大小"], created: ["Created", "创建时间"], launched: ["Launched", "启动时间"], started: ["Started", "开始"], finished: ["Finished", "结束"], result: ["Result", "结果"],
   request: ["Request", "请求"], description: ["Description", "描述"], address: ["Address", "地址"], addresses: ["Addresses", "地址"], fixed_address: ["Fixed address", "固定地址"], external_address: ["External address", "外部地址"], mac: ["MAC", "MAC"], cidr: ["CIDR", "CIDR"],
   gateway: ["Gateway", "网关"], dhcp: ["DHCP", "DHCP"], dns_servers: ["DNS servers", "DNS 服务器"], pools: ["Allocation pools", "地址池"], mtu: ["MTU", "MTU"], shared: ["Shared", "共享"], external: ["External", "外部"], external_network: ["External network", "外部网络"],
@@ -29,5 +33,7 @@ export const WORDS = {
   make_volume: ["Create a volume", "创建卷"], make_image: ["Save as image", "保存为镜像"], protect: ["Protect", "保护"], unprotect: ["Remove protection", "取消保护"], enable: ["Enable", "启用"], disable: ["Disable", "停用"], add_host: ["Add a host", "添加主机"], remove_host: ["Remove a host", "移除主机"],
   add_rule: ["Add a rule", "添加规则"], add_interface: ["Add an interface", "添加接口"], set_gateway: ["Set the gateway", "设置网关"], clear_gateway: ["Clear the gateway", "清除网关"], add_keypair: ["Add a key pair", "添加密钥对"], launch_server: ["Launch an instance", "启动实例"],
   upload_image: ["Upload an image", "上传镜像"], add_member: ["Add a member", "添加成员"], add_to_project: ["Add to a project", "加入项目"], change_password: ["Change the password", "修改密码"], follow: ["Follow", "跟随"], fit: ["Fit", "适应窗口"],
+  launch_stack: ["Launch a stack", "启动编排栈"], update_stack: ["Update the stack", "更新编排栈"], check_stack: ["Check", "检查"], suspend: ["Suspend", "挂起"], resume: ["Resume", "恢复运行"], cancel_update: ["Cancel the update", "取消更新"], preview: ["Preview", "预览"],
+  new_folder: ["New folder", "新建文件夹"], upload_files: ["Upload files", "上传文件"], make_public: ["Readable for everybody", "所有人可读"],
   facts: ["Details", "详情"], actions: ["Actions", "操作"], all: ["All", "全部"], any: ["Any", "任意"], yes: ["yes", "是"], no: ["no", "否"], optional: ["optional", "可选"], lines: ["Lines", "行数"],
 } as const

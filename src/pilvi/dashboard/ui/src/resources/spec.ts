@@ -60,7 +60,9 @@ export interface Spec {
   service: string
   path: string // of the list
   item?: (row: Row) => string // of one, if not path/id
-  member: string // the key of the list in the answer
+  one?: (id: string) => string // the path of one by the page's id, if not path/id
+  marker?: (row: Row) => string // what the API pages by, if not the id
+  member: string // the key of the list in the answer; "" when the answer is the list
   single?: string // the key of one in the answer; "" when it has none
   version?: string
   wrap?: string // each row lies within this key
@@ -103,7 +105,8 @@ export async function list(spec: Spec, wish: Wish = {}): Promise<Page> {
   if (wish.search && spec.search) Object.assign(query, spec.search(wish.search))
   if (wish.sort) sortBy(spec, query, wish.sort, wish.downwards ? "desc" : "asc")
   if (spec.pages) Object.assign(query, { limit: limit + 1, marker: wish.marker })
-  const found: Row[] = ((await get(spec.service, spec.path, query, spec.version))[spec.member] ?? []).map((row: Row) => (spec.wrap ? row[spec.wrap] : row))
+  const answer = await get(spec.service, spec.path, query, spec.version)
+  const found: Row[] = ((spec.member ? answer[spec.member] : answer) ?? []).map((row: Row) => (spec.wrap ? row[spec.wrap] : row))
   return spec.pages ? { rows: found.slice(0, limit), more: found.length > limit } : { rows: found, more: false }
 }
 
@@ -117,7 +120,7 @@ export async function all(spec: Spec, filter: Values = {}, most = 1000): Promise
   const rows: Row[] = []
   let more = true
   while (more && rows.length < most) {
-    const page = await list(spec, { filter, limit: 200, marker: rows.length ? idOf(spec, rows[rows.length - 1]) : undefined })
+    const page = await list(spec, { filter, limit: 200, marker: rows.length ? markerOf(spec, rows[rows.length - 1]) : undefined })
     rows.push(...page.rows)
     more = page.more
   }
@@ -125,11 +128,12 @@ export async function all(spec: Spec, filter: Values = {}, most = 1000): Promise
 }
 
 export async function show(spec: Spec, id: string): Promise<Row> {
-  const answer = await get(spec.service, `${spec.path.replace(/\/detail$/, "")}/${encodeURIComponent(id)}`, {}, spec.version)
+  const answer = await get(spec.service, spec.one?.(id) ?? `${spec.path.replace(/\/detail$/, "")}/${encodeURIComponent(id)}`, {}, spec.version)
   const single = spec.single ?? spec.member.replace(/s$/, "")
   return single ? answer[single] : answer
 }
 
+export const markerOf = (spec: Spec, row: Row): string => (spec.marker ? spec.marker(row) : idOf(spec, row))
 export const pathOf = (spec: Spec, row: Row): string => spec.item?.(row) ?? `${spec.path.replace(/\/detail$/, "")}/${encodeURIComponent(idOf(spec, row))}`
 export const remove = (spec: Spec, row: Row): Promise<unknown> => spec.remove?.run?.(row) ?? ask(spec.service, "DELETE", pathOf(spec, row), { version: spec.version })
 

@@ -4,6 +4,9 @@ import type { Key } from "../i18n/text.ts"
 import { aggregates, allServers, flavors, hypervisors, keypairs, serverGroups, servers } from "../resources/compute.ts"
 import { domains, groups, projects, roles, users } from "../resources/identity.ts"
 import { images } from "../resources/image.ts"
+import { alarms } from "../resources/alarm.ts"
+import { containers } from "../resources/container.ts"
+import { stacks } from "../resources/stack.ts"
 import { floatingIps, networks, routers, securityGroups } from "../resources/network.ts"
 import type { Spec } from "../resources/spec.ts"
 import { allVolumes, snapshots, volumes, volumeTypes } from "../resources/volume.ts"
@@ -25,8 +28,9 @@ const place = (spec: Spec): Place => ({ path: `/${spec.name}`, title: spec.title
 export const NAVIGATION: Group[] = [
   { title: "group_home", places: [{ path: "/", title: "overview", icon: "overview" }, { path: "/api-access", title: "api_access", icon: "code" }] },
   { title: "group_compute", places: [place(servers), place(images), place(keypairs), place(serverGroups)] },
-  { title: "group_storage", places: [place(volumes), place(snapshots)] },
+  { title: "group_storage", places: [place(volumes), place(snapshots), place(containers)] },
   { title: "group_network", places: [{ path: "/topology", title: "topology", icon: "topology", service: "network" }, place(networks), place(routers), place(securityGroups), place(floatingIps)] },
+  { title: "group_more", places: [place(stacks), place(alarms), { path: "/bill", title: "bill", icon: "bill", service: "rating" }] },
   { title: "group_admin", admin: true, places: [place(allServers), place(allVolumes), place(hypervisors), place(aggregates), place(flavors), place(volumeTypes)] },
   { title: "group_identity", admin: true, places: [place(projects), place(users), place(groups), place(roles), place(domains)] },
 ]
@@ -38,7 +42,7 @@ interface Found {
   load: () => Promise<{ component: Component<any>; props: Record<string, unknown> }>
 }
 
-const LISTS = [servers, images, keypairs, serverGroups, volumes, snapshots, networks, routers, securityGroups, floatingIps, allServers, allVolumes, hypervisors, aggregates, flavors, volumeTypes, projects, users, groups, roles, domains]
+const LISTS = [containers, stacks, alarms, servers, images, keypairs, serverGroups, volumes, snapshots, networks, routers, securityGroups, floatingIps, allServers, allVolumes, hypervisors, aggregates, flavors, volumeTypes, projects, users, groups, roles, domains]
 type Load = () => Promise<{ default: Component<any> }>
 const PAGES: Record<string, [Key, Load]> = {
   "/": ["overview", () => import("./Overview.svelte")],
@@ -46,11 +50,15 @@ const PAGES: Record<string, [Key, Load]> = {
   "/upload": ["upload_image", () => import("./Upload.svelte")],
   "/topology": ["topology", () => import("./Topology.svelte")],
   "/api-access": ["api_access", () => import("./ApiAccess.svelte")],
+  "/stack": ["launch_stack", () => import("./LaunchStack.svelte")],
+  "/bill": ["bill", () => import("./Bill.svelte")],
   "/settings": ["settings", () => import("./Settings.svelte")],
 }
 const DETAILS: Record<string, Load> = {
   servers: () => import("./Server.svelte"),
   images: () => import("./Image.svelte"),
+  containers: () => import("./Container.svelte"),
+  stacks: () => import("./Stack.svelte"),
   volumes: () => import("./Volume.svelte"),
   networks: () => import("./Network.svelte"),
   routers: () => import("./Router.svelte"),

@@ -1,0 +1,4 @@
+"""Resource types of the object store."""
+SWIFT = {
+    "OS::Swift::Container": "pilvi.orchestration.types.swift.container:Container",
+}
