@@ -204,7 +204,7 @@ def trace(server: str) -> None:
 @app.command("explain")
 def explain_(what: Annotated[str, typer.Argument(help="server, or policy")], name: str,
              as_user: Annotated[str, typer.Option("--as",
-                 help="policy: whose eyes (a user of clouds.yaml: admin or demo).")] = "demo") -> None:
+                 help="policy: whose eyes (a user of clouds.yaml: admin or demo; or USER@PROJECT).")] = "demo") -> None:
     """Why a server is as it is, or why policy allows or refuses."""
     from pilvi.run import explain, permission
     try:
@@ -212,6 +212,22 @@ def explain_(what: Annotated[str, typer.Argument(help="server, or policy")], nam
         elif what == "policy": out.print("\n".join(permission.policy(settings_of(), name, as_user)))
         else: raise fail("I can explain: server NAME, policy RULE --as USER", 2)
     except LookupError as failure: raise fail(str(failure)) from None
+
+
+@app.command("audit")
+def audit_(after: Annotated[int, typer.Option(help="Only records behind this number.")] = 0,
+           check: Annotated[Path | None, typer.Option(help="Check an exported file instead.")] = None) -> None:
+    """Prints the audit log, one JSON object a line, and checks its chain of hashes on the way."""
+    import json
+
+    from pilvi.run import audit
+    try:
+        if check is not None:
+            count, last = audit.check(check)
+            say(f"{count} records hold; the last hash is {last}")
+            return
+        for record in audit.records(admin(), after): print(json.dumps(record))
+    except audit.LogBroken as broken: raise fail(f"the audit log does not hold: {broken}") from None
 
 
 @app.command()
