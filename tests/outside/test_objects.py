@@ -83,7 +83,8 @@ def test_swift_uploads_in_segments(address: tuple[str, str], files: Path, tmp_pa
     archive = tmp_path / "files.tar.gz"
     with tarfile.open(archive, "w:gz") as packed: packed.add(files / "deep", "unpacked/deep")
     target, headers = address[0] + "?extract-archive=tar.gz", {"X-Auth-Token": address[1]}
-    with urllib.request.urlopen(urllib.request.Request(target, archive.read_bytes(), headers, method="PUT")) as answer: assert b"Number Files Created: 1" in answer.read()
+    with urllib.request.urlopen(urllib.request.Request(target, archive.read_bytes(), headers, method="PUT")) as answer:
+        assert b"Number Files Created: 1" in answer.read()
     swift("delete", "segmented", "big")
     assert swift("list", "segmented_segments") == ""
 
@@ -101,7 +102,8 @@ def test_openstack(cloud: Cloud, files: Path, tmp_path: Path) -> None:
 def test_boto3(address: tuple[str, str], pair: dict[str, str], tmp_path: Path, version: str) -> None:
     def client(secret: str) -> Any:
         return boto3.client("s3", endpoint_url=address[0].partition("/v1/")[0], aws_access_key_id=pair["access"],
-                            aws_secret_access_key=secret, region_name="RegionOne", config=Config(signature_version=version, s3={"addressing_style": "path"}))
+                            aws_secret_access_key=secret, region_name="RegionOne",
+                            config=Config(signature_version=version, s3={"addressing_style": "path"}))
 
     s3, bucket, key = client(pair["secret"]), f"bucket-{version}", "a/ü b"
     s3.create_bucket(Bucket=bucket)
