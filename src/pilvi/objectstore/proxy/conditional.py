@@ -70,7 +70,8 @@ async def apply(request: Request, response: Response) -> Response:
         await response.close()
         return Response(412, {"content-type": HTML}, page(412))
     if response.status != 200 or response.ranged is None: return response
-    etags = " or ".join(response.notes["etags"]) if "etags" in response.notes else headers.get("etag")
+    of_parts = headers.get("x-object-sysmeta-s3-etag")  # what the S3 API shows of an object that was uploaded in parts
+    etags = f"{headers.get('etag')} or {of_parts}" if of_parts else headers.get("etag")
     status = verdict(request, etags, headers.get("last-modified"))
     if status is not None:
         await response.close()

@@ -7,6 +7,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from urllib.parse import unquote
 
+import msgspec
+
 from pilvi.objectstore.middleware.s3 import acl
 from pilvi.objectstore.middleware.s3.call import S3_ETAG, S3Call, document
 from pilvi.objectstore.middleware.s3.faults import S3Refused
@@ -125,13 +127,15 @@ async def remove(call: S3Call, key: str, version: str | None) -> Response:
     head = await call.swift("HEAD", call.bucket, key, query=query, fails=(403, 404))
     await head.close()
     versioned = "x-object-version-id" in head.headers and version is None
+    parts: list[str] = []
     if head.ok and is_true(head.headers.get("x-static-large-object")) and not versioned and S3_ETAG in head.headers:
-        parts = await call.swift("GET", call.bucket, key, query={**query, "multipart-manifest": "get", "format": "raw"}, fails=(404,))
-        await parts.close()
-        if not query:
-            response = await call.swift("DELETE", call.bucket, key, query={"multipart-manifest": "delete"})
-            return Response(204, response.headers)
-    return await call.swift("DELETE", call.bucket, key, query=query, fails=(404,))
+        manifest = await call.swift("GET", call.bucket, key, query={**query, "multipart-manifest": "get", "format": "raw"}, fails=(404,))
+        if manifest.ok: parts = [entry["path"] for entry in msgspec.json.decode(await manifest.read()) if "path" in entry]
+    response = await call.swift("DELETE", call.bucket, key, query=query, fails=(404,))
+    for path in parts:
+        container, _, name = path.lstrip("/").partition("/")
+        await call.swift("DELETE", container, name, fails=(404,))
+    return response
 
 
 async def show_acl(call: S3Call) -> Response:
