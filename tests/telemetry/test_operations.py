@@ -48,6 +48,12 @@ def test_nonsense_is_refused(text: str) -> None:
     with pytest.raises(Invalid): operations.checked(text)
 
 
+@pytest.mark.parametrize("tree", [["aggregate", {}, ["metric", "a", "mean"]], ["aggregate", [[]], 1], ["resample", "mean", {}, 1], [[], []],
+                                  ["rolling", "mean", None, 1], {"x": 1}, 5, None])
+def test_trees_of_nonsense_are_refused(tree: object) -> None:
+    with pytest.raises(Invalid): operations.checked(tree)
+
+
 def test_too_many_operations_are_refused() -> None:
     with pytest.raises(Invalid): operations.checked(["+", *[["metric", "a", "mean"]] * 2][:1] + [["max", ["metric", "a", "mean"], 1]] * 600)
 

@@ -20,6 +20,10 @@ MERGEABLE = frozenset({"mean", "sum", "last", "max", "min", "std", "first", "cou
 """Methods whose value for a bucket follows from the statistics of its parts; the others need every sample."""
 
 
+LONGEST = 1e11
+"""The longest span in seconds: three thousand years."""
+
+
 class Level(Struct, frozen=True):
     """One granularity of a policy, in seconds; `span` None: kept for ever."""
     granularity: float
@@ -83,6 +87,7 @@ def item(granularity: float | None = None, points: int | None = None, timespan: 
     if points is None and timespan is not None:
         points = int(timespan / granularity)
         if points <= 0: raise ValueError("Calculated number of points is < 0")
+    if points is not None and granularity * points > LONGEST: raise ValueError("Timespan is too long")
     return {"granularity": granularity, "points": points, "timespan": None if points is None else granularity * points}
 
 

@@ -146,12 +146,11 @@ def _node(node: Any, left: list[int], *, top: bool = False) -> Node:
         except (TypeError, ValueError): raise _wrong(f"'{str(node)[:60]}' is neither a number nor an operation") from None
     if not node: raise _wrong("Operation must not be empty")
     if len(node) < 2: raise _wrong("Operation need at least one argument")
-    word = str(node[0])
+    word, method = str(node[0]), str(node[1])
     if word == "metric": return _metric(node)
-    if word == "aggregate" and len(node) == 3 and node[1] in METHODS: return [word, node[1], _node(node[2], left)]
-    if word == "resample" and len(node) == 4 and node[1] in RESAMPLE:
-        return [word, node[1], _step(node[2]), _node(node[3], left)]
-    if word == "rolling" and len(node) == 4 and node[1] in METHODS: return [word, node[1], _window(node[2]), _node(node[3], left)]
+    if word == "aggregate" and len(node) == 3 and method in METHODS: return [word, method, _node(node[2], left)]
+    if word == "resample" and len(node) == 4 and method in RESAMPLE: return [word, method, _step(node[2]), _node(node[3], left)]
+    if word == "rolling" and len(node) == 4 and method in METHODS: return [word, method, _window(node[2]), _node(node[3], left)]
     if (word in UNARY or word in CHANGES) and len(node) == 2: return [word, _node(node[1], left)]
     if (word in BINARY and len(node) == 3) or (word == "clip" and len(node) in (3, 4)):
         return [word, *(_node(part, left) for part in node[1:])]
@@ -180,7 +179,7 @@ def _step(value: Any) -> float | str:
 
 def resampling(value: Any, argument: str) -> float | str:
     """What to resample to: seconds, or a letter for a part of the calendar (Y, H, Q, M, W). Raises Malformed."""
-    if value in CALENDAR: return str(value)
+    if isinstance(value, str) and value in CALENDAR: return value
     try: return length(value)
     except ValueError as failure: raise errors.argument(argument, str(failure)) from None
 

@@ -24,7 +24,8 @@ def attribute(name: str, given: Any, *, updating: str = "") -> tuple[Attribute, 
     exists. Raises Malformed."""
     if not isinstance(given, dict): raise errors.invalid("expected a dictionary", "attributes", name)
     kind = given.get("type")
-    if kind not in KINDS: raise errors.invalid("not a valid value for dictionary value", "attributes", name, "type")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise errors.invalid("not a valid value for dictionary value", "attributes", name, "type")
     allowed = {"type", "required", *KINDS[kind]} | ({"options"} if updating else set())
     if unknown := set(given) - allowed: raise errors.invalid("extra keys not allowed", "attributes", name, sorted(unknown)[0])
     made: Attribute = {"type": kind, "required": given.get("required", True), **KINDS[kind],

@@ -10,7 +10,7 @@ from pilvi.core.service import Loop, Service
 from pilvi.telemetry.alarm.event import on_events as alarm_on_events
 from pilvi.telemetry.alarm.notify import Notifier
 from pilvi.telemetry.alarm.watch import evaluate_due
-from pilvi.telemetry.collect import census, events, servers
+from pilvi.telemetry.collect import census, events, series, servers
 from pilvi.telemetry.config import Config
 from pilvi.telemetry.rating import worker as rating
 from pilvi.telemetry.resources import (
@@ -86,6 +86,7 @@ SERVICE = Service(
     subscriptions=(Subscription("*", events.on_events), Subscription("*", alarm_on_events),
                    *(Subscription(pattern, rating.on_events) for pattern in rating.EVENTS)),
     loops=[Loop("census", CENSUS_SECONDS, census.take), Loop("forget events", 3600, events.forget),
+           Loop("forget measures", 3600, series.forget),
            Loop("evaluate alarms", 5, evaluate_due), Loop("rating census", 60, rating.count),
            Loop("object usage", 60, rating.measure_objects)],
     rules={**access.RULES, **archive_policy.RULES, **resource_type.RULES, **event.RULES, **status.RULES,

@@ -5,15 +5,16 @@ import json
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from tests.requests.telemetry.conftest import OTHER_PROJECT, PROJECT, Telemetry
 
+from pilvi.core import clock
 from pilvi.core.context import Call
 from pilvi.core.events import Event
 from pilvi.core.http import client
 from pilvi.core.http.client import Message, Reply
-from pilvi.telemetry.collect import census, events, servers
-from pilvi.telemetry.resources.tables import LifecycleEvent, Metric
+from pilvi.telemetry.collect import census, events, series, servers
+from pilvi.telemetry.resources.tables import LifecycleEvent, Metric, MetricResource
 
 ID, OTHER_ID = "11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222"
 DISK = {"device": "vda", "read_bytes": 10, "write_bytes": 20, "read_requests": 1, "write_requests": 2, "read_nanoseconds": 5,
@@ -178,3 +179,19 @@ def test_live_counters_are_asked_for_while_somebody_looks(telemetry: Telemetry, 
     for who in ("member", "reader"): assert telemetry.get(f"/v1/live/{ID}", who=who)["num_cpus"] == 1
     assert asked == [f"/v2.1/servers/{ID}/diagnostics"]
     assert telemetry.ask("GET", f"/v1/live/{ID}", who="other")[0] == 403 and telemetry.ask("GET", f"/v1/live/{OTHER_ID}")[0] == 404
+
+
+def test_what_is_no_more_takes_no_room_for_ever(telemetry: Telemetry) -> None:
+    now = clock.now()
+    for ago in (500, 10, 0): sample(telemetry, now - ago * 86400, server(OTHER_ID) if ago == 0 else server())
+    telemetry.policy(60)
+    mine = telemetry.metric()
+    telemetry.post(f"/v1/metric/{mine}/measures", [{"timestamp": 5, "value": 1}])
+    events.on_events(telemetry.application, [event(1, "compute.instance.delete.end", at=now - 10 * 86400)])
+    series.forget(telemetry.application)
+    path = f"/v1/resource/instance/{ID}/metric/vcpus/measures"
+    assert [len(telemetry.get(f"{path}?granularity={g}")) for g in (60, 300, 3600)] == [0, 0, 1]
+    with telemetry.application.database.write() as db: series.end(db, [OTHER_ID], now)
+    with telemetry.application.database.write() as db: db.execute(update(MetricResource).values(ended_at=now - 400 * 86400))
+    series.forget(telemetry.application)
+    assert telemetry.get("/v1/resource/generic") == [] and telemetry.get(f"/v1/metric/{mine}/measures")

@@ -111,3 +111,18 @@ def test_aggregates_over_resources_by_group(telemetry: Telemetry) -> None:
     older = telemetry.post("/v1/aggregation/resource/instance/metric/cpu?reaggregation=sum&groupby=host", {"=": {"host": "h1"}})
     assert older == [{"group": {"host": "h1"}, "measures": [["1970-01-01T00:01:00+00:00", 60.0, 40.0]]}]
     assert telemetry.ask("POST", "/v1/aggregates", body, who="other")[0] == 404
+
+
+@pytest.mark.parametrize("path,body", [
+    ("/v1/resource_type", {"name": "x", "attributes": {"a": {"type": [{}]}}}),
+    ("/v1/resource_type", {"name": "x", "attributes": {"id": {"type": "bool"}}}),
+    ("/v1/archive_policy", {"name": "x", "definition": [{"granularity": 1, "points": 10**30}]}),
+    ("/v1/archive_policy", {"name": "x", "definition": [{"granularity": 1, "points": 5, "timespan": 6}]}),
+    ("/v1/archive_policy", {"name": "x", "definition": [{"granularity": 1}, {"granularity": "1s"}]}),
+    ("/v1/archive_policy", {"name": "x", "definition": []}),
+    ("/v1/aggregates", {"operations": ["aggregate", {}, ["metric", "a", "mean"]]}),
+    ("/v1/aggregates", {"operations": "1"}), ("/v1/aggregates", None),
+    ("/v1/aggregates", {"operations": "(metric a mean)", "resource_type": "nothing", "search": {}})])
+def test_nonsense_gets_the_reason(telemetry: Telemetry, path: str, body: Any) -> None:
+    status, found, _ = telemetry.ask("POST", path, body, who="admin")
+    assert status == 400 and found["description"] and found["error_message"]["faultstring"]

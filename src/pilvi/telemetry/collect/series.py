@@ -11,6 +11,7 @@ from msgspec import Struct, structs
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from pilvi.core import clock
 from pilvi.core.http.app import Application
 from pilvi.telemetry.archive import COUNTER, GAUGE
 from pilvi.telemetry.drivers import sql
@@ -20,6 +21,7 @@ from pilvi.telemetry.resources.tables import MetricResource
 COLLECTOR = "telemetry:"
 """Who made what is collected."""
 MOST_REMEMBERED = 200_000
+LONGEST = 366 * 86400.0
 
 
 class Meter(Struct, frozen=True):
@@ -112,3 +114,18 @@ def end(db: Session, ids: Sequence[str], at: float) -> None:
     """These things are no more: their resources end, in the caller's transaction. Repeatable."""
     for row in db.scalars(select(MetricResource).where(MetricResource.id.in_(list(ids)), MetricResource.ended_at.is_(None))):
         resource.revise(db, row, {"ended_at": max(at, row.started_at)})
+
+
+def forget(application: Application) -> None:
+    """Of what was collected: measures of things that are no more go when their policy's spans have passed, and the things themselves when
+    nothing of them can be left. (What users write themselves stays as long as they like.)"""
+    now = clock.now()
+    with application.database.read() as db:
+        known = sql.policies(db)
+        ended = MetricResource.creator == COLLECTOR, MetricResource.ended_at < now - LONGEST
+        gone = list(db.scalars(select(MetricResource.id).where(*ended).limit(sql.AT_ONCE)))
+    with application.database.write() as db:
+        for name in (GAUGE, COUNTER):
+            for level in known[name].levels:
+                if level.span is not None: sql.expire(db, COLLECTOR, name, level.granularity, now - level.span)
+        if gone: resource.remove(db, gone)

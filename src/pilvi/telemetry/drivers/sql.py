@@ -204,3 +204,13 @@ def remove(db: Session, numbers: Sequence[int]) -> None:
         some = list(numbers[first:first + AT_ONCE])
         for table, column in ((Bucket, Bucket.metric), (Kept, Kept.metric), (Metric, Metric.number)):
             db.execute(delete(table).where(column.in_(some)))
+
+
+def expire(db: Session, creator: str, policy_name: str, granularity: float, before: float) -> None:
+    """Forgets the buckets of one granularity, and the samples, from before an instant, of a creator's metrics that have had no sample
+    since."""
+    idle = select(Metric.number).where(Metric.creator == creator, Metric.archive_policy_name == policy_name, Metric.newest_at < before)
+    for rate in (False, True):
+        chosen = Bucket.metric.in_(idle), Bucket.rate == rate, Bucket.granularity == granularity
+        db.execute(delete(Bucket).where(*chosen, Bucket.at < before))
+    db.execute(delete(Kept).where(Kept.metric.in_(idle), Kept.at < before))

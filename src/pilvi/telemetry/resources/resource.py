@@ -142,10 +142,11 @@ def delete_resource(call: Call, kind: str, id: str) -> None:
     assert call.db is not None
     row = find(call, kind, id, "delete resource")
     access.unchanged(call, row)
-    _remove(call.db, [row.id])
+    remove(call.db, [row.id])
 
 
-def _remove(db: Session, ids: list[str]) -> None:
+def remove(db: Session, ids: list[str]) -> None:
+    """Forgets resources with their metrics and history, in the caller's transaction."""
     sql.remove(db, [row.number for rows in metric.of_resources(db, ids).values() for row in rows])
     for first in range(0, len(ids), sql.AT_ONCE):
         some = ids[first:first + sql.AT_ONCE]
@@ -160,7 +161,7 @@ def delete_resources(call: Call, kind: str) -> Any:
     if not tree: raise errors.Malformed(reason="caution: the query can not be empty, or it will delete entire database")
     rows = resource_list.found(call, kind, tree)
     for row in rows: access.permit(call, "delete resource", row.creator, row.project_id)
-    _remove(call.db, [row.id for row in rows])
+    remove(call.db, [row.id for row in rows])
     return {"deleted": len(rows)}
 
 
