@@ -103,7 +103,7 @@ def up(
 
 def _furnish(settings: Any, empty: bool, began: float) -> None:
     from pilvi.core.errors import Failure
-    from pilvi.run import explain, furnish
+    from pilvi.run import explain, furnish, ui
     guest = None if settings.simulated else guest_image(settings)
     try:
         furnish.furnish(settings, guest, say)
@@ -117,6 +117,8 @@ def _furnish(settings: Any, empty: bool, began: float) -> None:
     out.print(f"  use it:         export OS_CLIENT_CONFIG_FILE={settings.directory}/clouds.yaml OS_CLOUD=pilvi-demo"
               "   # administrator: pilvi")
     out.print("                  openstack server list")
+    if ui.folder(settings.directory):
+        out.print(f"  in a browser:   {settings.url}/dashboard   # demo or admin; their passwords are in clouds.yaml")
 
 
 def guest_image(settings: Any) -> Path:
