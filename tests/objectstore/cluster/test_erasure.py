@@ -101,7 +101,9 @@ async def test_an_overwrite_that_fails_leaves_the_old_version(tmp_path: Path) ->
     old = os.urandom(100_000)
     await put(store, "o", old, policy=1)
     gone = [take_away(store, name) for name in ("d1", "d2")]
+    descriptors = len(os.listdir("/proc/self/fd"))
     with pytest.raises(NoQuorum): await put(store, "o", b"new" * 1000, policy=1)
+    assert len(os.listdir("/proc/self/fd")) <= descriptors
     assert await get(store, "o", policy=1) == old
     for device in gone: give_back(store, device)
     assert await get(store, "o", policy=1) == old
