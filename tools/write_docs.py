@@ -11,11 +11,12 @@ from pathlib import Path
 from pilvi.compute.server.states import SERVER
 from pilvi.core.state import Machine
 from pilvi.image.image.states import IMAGE
+from pilvi.telemetry.alarm.states import MACHINE as ALARM
 from pilvi.volume.snapshot.states import SNAPSHOT
 from pilvi.volume.volume.states import VOLUME
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "states"
-MACHINES: dict[str, Machine] = {"server": SERVER, "volume": VOLUME, "snapshot": SNAPSHOT, "image": IMAGE}
+MACHINES: dict[str, Machine] = {"server": SERVER, "volume": VOLUME, "snapshot": SNAPSHOT, "image": IMAGE, "alarm": ALARM}
 
 
 def page(name: str, machine: Machine) -> str:

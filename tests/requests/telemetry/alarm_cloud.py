@@ -19,6 +19,7 @@ from pilvi.core.errors import Unauthenticated
 from pilvi.core.http import auth, client, fetch
 from pilvi.core.http.app import Application, Request, Response
 from pilvi.core.http.client import Message, Reply
+from pilvi.identity.client import Tokens
 from pilvi.telemetry.config import Config
 from pilvi.telemetry.service import SERVICE
 
@@ -113,13 +114,13 @@ def until(holds: Callable[[], Any], seconds: float = 20.0) -> None:
 
 
 class World:
-    def __init__(self, folder: Path, config: Config | None = None) -> None:
-        self.database = Database(f"sqlite:///{folder}/telemetry.sqlite")
+    def __init__(self, folder: Path, config: Config | None = None, url: str = "") -> None:
+        self.database = Database(url or f"sqlite:///{folder}/telemetry.sqlite")
         tables = [*(r.table for r in SERVICE.resources), *SERVICE.tables]
         migrate(self.database, "telemetry", [table.__table__ for table in tables])
         self.bus, self.people, self.hooks = MemoryBus(), People(), Hooks()
         self.app = Application(SERVICE, database=self.database, bus=self.bus, config=config)
-        self.app.state |= {"service_call": lambda: Call(token="control"), "service_password": "x"}
+        self.app.state |= {"service_call": lambda: Call(token="control"), "service_tokens": Tokens("control", "x", "service")}
         auth.validate_with(validate)
         client.connect("identity", self.people)
         fetch.configure(fetch.Config(networks=["127.0.0.1/32"]))
@@ -159,8 +160,8 @@ class World:
 
 
 @contextmanager
-def world_in(folder: Path, config: Config | None = None) -> Iterator[World]:
-    """A world, closed at the end."""
-    made = World(folder, config)
+def world_in(folder: Path, config: Config | None = None, url: str = "") -> Iterator[World]:
+    """A world, closed at the end; over SQLite unless told otherwise."""
+    made = World(folder, config, url)
     try: yield made
     finally: made.close()

@@ -62,6 +62,7 @@ class Stack(Base):
 class StackResource(Base):
     """A resource of a stack: one row for each real thing, so a replacement is a second row of the same name."""
     __tablename__ = "orchestration_resources"
+    TOLD = ("id", "stack_id", "name", "type", "state", "physical_id")
     id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
     stack_id: Mapped[str] = mapped_column(index=True)
     name: Mapped[str]

@@ -36,7 +36,7 @@ def token(application: Application, trust_id: str) -> str:
     known: dict[str, tuple[str, float]] = application.state.setdefault("trust_tokens", {})
     found = known.get(trust_id)
     if found is None or found[1] - clock.now() < RENEW_SECONDS:
-        try: found = identity.log_in_with_trust(_trustee(application), application.state["service_password"], trust_id)
+        try: found = identity.log_in_with_trust(_trustee(application), application.state["service_tokens"].password, trust_id)
         except (NotFound, Unauthenticated) as failure: raise Invalid(f"the trust does not hold any more: {failure.message}") from None
         known[trust_id] = found
         for old in [id for id, (_, until) in known.items() if until < clock.now()]: known.pop(old, None)

@@ -172,8 +172,9 @@ class SoftwareDeployment(ResourceType):
     # -- what comes back
 
     def signal(self, work: Work, details: Any) -> str | None:
-        if not work.physical_id: raise NotFound(f"{work.name} has not been deployed")
         details = _unpacked(details)
+        # The deployment may be quicker than the row that is to hold its id, which is the resource's.
+        work.physical_id = work.physical_id or work.resource_id
         found = work.ask("orchestration", "GET", f"{PATH}/{work.physical_id}")["software_deployment"]
         if found["status"] != IN_PROGRESS: return f"Deployment is {found['status']} already"
         config = work.ask("orchestration", "GET", f"{CONFIGS}/{found['config_id']}")["software_config"]
