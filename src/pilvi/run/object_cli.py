@@ -49,7 +49,7 @@ def rebalance(settings: Settings, ring: str) -> None:
     """Makes new rings and says what moves."""
     try: moved = administer.rebalance(directory(settings), ring)
     except TooFewDevices: raise typer.BadParameter("there are fewer devices than replicas") from None
-    for name, copies in moved.items(): out.print(f"{name}: {copies} partition copies move")
+    for name, copies in moved.items(): out.print(f"{name}: {copies} copies of partitions are new or move")
 
 
 def options_of(settings: Settings) -> StorageOptions:

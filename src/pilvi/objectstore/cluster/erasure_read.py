@@ -33,12 +33,14 @@ class CodedReading:
     async def open(self, newest: bool, timestamp: int | None = None) -> CodedReader:
         """Raises NoObject, NoQuorum. `timestamp`: only that version, even if it isn't the newest. (`newest` makes no difference: all
         fragments are always asked.)"""
-        found = await self._ask([(index, device, "") for index, device in enumerate(self._devices)])
+        away = {index for index, device in enumerate(self._devices) if self._members.suspected(device)}
+        found = await self._ask([(index, device, "") for index, device in enumerate(self._devices) if index not in away])
         best = self._best(found, timestamp)
-        if best is None or max(self._committed) > best:  # a newer version has been begun to be committed
+        if best is None or max(self._committed) > best:  # or a newer version has been begun to be committed
             handoffs = self._handoffs()
             others = [(index, device, suffix) for index, place in enumerate(self._devices)
-                      for device, suffix in [(place, STAGED), *((one, end) for one in handoffs for end in ("", STAGED))]]
+                      for device, suffix in [*([(place, "")] if index in away else []), (place, STAGED),
+                                             *((one, end) for one in handoffs for end in ("", STAGED))]]
             for at, more in (await self._ask(others)).items(): found[at] = [*found.get(at, []), *more]
             best = self._best(found, timestamp)
         await _close([source for at, some in found.items() for _, source in some if at != best])
@@ -80,7 +82,6 @@ class CodedReading:
         return dict(found)
 
     async def _one(self, index: int, device: Device, suffix: str) -> Source:
-        if self._members.suspected(device): raise NodeDown(reason=f"{device.node} did not answer")
         name = fragment_name(self._hashed, index) + suffix
         try: return await asyncio.wait_for(
             self._members.node(device).open(device.name, self._folder, self._partition, name, self._past), OPEN_SECONDS)

@@ -74,8 +74,12 @@ class CodedWriting:
             return await writing.somewhere(device, start)
 
         results = await asyncio.gather(*(one(*pair) for pair in enumerate(writing.devices)), return_exceptions=True)
-        enough(results, self.needed)
-        return {index: result for index, result in enumerate(results) if isinstance(result, _Fragment)}
+        begun = {index: result for index, result in enumerate(results) if isinstance(result, _Fragment)}
+        try: enough(results, self.needed)
+        except BaseException:
+            await asyncio.gather(*(upload.abort() for upload in begun.values()), return_exceptions=True)
+            raise
+        return begun
 
     async def _all(self, uploads: dict[int, _Fragment],
                    act: Callable[[int, _Fragment], Coroutine[Any, Any, None]]) -> dict[int, _Fragment]:

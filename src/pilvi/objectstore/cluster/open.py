@@ -67,7 +67,7 @@ def ring_of(policy: Policy) -> str:
 def _ring(path: Path, replicas: float, options: StorageOptions, own: str) -> Ring:
     """The ring, made of this process's devices if there is none."""
     if path.exists(): return file.load(path)
-    ring = build.empty(options.partition_power, replicas, min_part_hours=0)
+    ring = build.empty(options.partition_power, replicas)
     for number in range(1, options.devices + 1):
         ring = build.with_device(ring, Device(0, 1, number, own, f"d{number}", 100.0))
     ring, _ = build.rebalance(ring, hour=int(time.time() // 3600))

@@ -4,13 +4,13 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+from contextlib import closing
+from urllib.parse import quote
 
 from pilvi.core.reconcile import repaired
 from pilvi.objectstore.loops.work import Work
-from pilvi.objectstore.node.database import Missing
 from pilvi.objectstore.node.device import LocalDevice
 from pilvi.objectstore.node.disk import read_chunk, read_record
-from pilvi.objectstore.node.interface import NoObject
 from pilvi.objectstore.node.record import CHUNK_BYTES, Broken, Kind, mtime
 
 
@@ -53,8 +53,9 @@ def check(device: LocalDevice, folder: str, partition: int, name: str) -> int:
 
 
 def _sound(device: LocalDevice, kind: str, partition: int, hashed: str) -> bool:
+    """Looked at by a connection of its own, so that nobody waits for it."""
     try:
-        handle = device.databases(kind).handle(partition, hashed)
-        with handle.lock: return bool(handle.connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
-    except (Missing, NoObject): return True
+        with closing(sqlite3.connect(f"file:{quote(device.databases(kind).path(partition, hashed))}?mode=ro", uri=True)) as db:
+            return bool(db.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
+    except sqlite3.OperationalError: return True  # it's gone, or busy: the next round
     except sqlite3.DatabaseError: return False

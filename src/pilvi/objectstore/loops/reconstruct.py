@@ -46,12 +46,12 @@ async def _partition(work: Work, device: LocalDevice, policy: Policy, partition:
     for name in sorted(mine):
         _, index, suffix = parse(name)
         if index >= len(owners): continue
-        if suffix == STAGED: await _staged(work, device, policy, partition, name, held)
-        elif not work.own(owners[index], device): await _bring(work, device, policy, partition, name, owners[index], held)
+        if suffix == STAGED: await _staged(work, device, policy, partition, name, mine, held)
+        elif not work.own(owners[index], device): await _bring(work, device, policy, partition, name, owners[index], mine, held)
         elif not suffix:
             for other in {(index + 1) % len(owners), (index - 1) % len(owners)} - {index}:
-                if owners[other] in held: await _neighbour(work, device, policy, partition, name, other, owners[other], held)
-        else: await _posted(work, device, policy, partition, name, owners, held)
+                if owners[other] in held: await _neighbour(work, device, policy, partition, name, other, owners[other], mine, held)
+        else: await _posted(work, device, policy, partition, name, owners, mine, held)
 
 
 def parse(name: str) -> tuple[str, int, str]:
@@ -61,10 +61,10 @@ def parse(name: str) -> tuple[str, int, str]:
     return hashed, int(index or 0), dot + suffix
 
 
-async def _staged(work: Work, device: LocalDevice, policy: Policy, partition: int, name: str, held: dict[Device, dict[str, int]]) -> None:
+async def _staged(work: Work, device: LocalDevice, policy: Policy, partition: int, name: str, mine: dict[str, int],
+                  held: dict[Device, dict[str, int]]) -> None:
     """Commits what others have committed; forgets what has been replaced or given up."""
-    mtime = (await work.run(device.disk.manifest, policy.folder, partition)).get(name)
-    if mtime is None: return
+    mtime = mine[name]
     timestamp, hashed = of_mtime(mtime)[0], parse(name)[0]
     newest = max((of_mtime(at)[0] for files in held.values() for other, at in files.items()
                   if other.startswith(hashed) and not other.endswith((STAGED, ".meta"))), default=0)
@@ -77,23 +77,20 @@ async def _staged(work: Work, device: LocalDevice, policy: Policy, partition: in
 
 
 async def _bring(work: Work, device: LocalDevice, policy: Policy, partition: int, name: str, owner: Device,
-                 held: dict[Device, dict[str, int]]) -> None:
+                 mine: dict[str, int], held: dict[Device, dict[str, int]]) -> None:
     """Gives a stray fragment to its owner, and removes it here."""
     if owner not in held: return
-    mine = await work.run(device.disk.manifest, policy.folder, partition)
-    if name not in mine: return
     if newer_here(name, mine, held[owner]) and not await push(work, device, policy.folder, partition, name, owner): return
     await work.run(device.disk.remove, policy.folder, partition, name, mine[name])
 
 
 async def _neighbour(work: Work, device: LocalDevice, policy: Policy, partition: int, name: str, index: int, owner: Device,
-                     held: dict[Device, dict[str, int]]) -> None:
+                     mine: dict[str, int], held: dict[Device, dict[str, int]]) -> None:
     """Makes the neighbour's fragment, or tombstone, when it is older than the one here."""
     hashed = parse(name)[0]
     theirs = fragment_name(hashed, index)
-    mine = await work.run(device.disk.manifest, policy.folder, partition)
-    timestamp, kind = of_mtime(mine.get(name, 0))
-    if not timestamp or of_mtime(held[owner].get(theirs, 0))[0] >= timestamp: return
+    timestamp, kind = of_mtime(mine[name])
+    if of_mtime(held[owner].get(theirs, 0))[0] >= timestamp: return
     try: record = await work.run(device.disk.record, policy.folder, partition, name)
     except (Broken, NoObject): return
     try:
@@ -122,10 +119,9 @@ async def _rebuild(work: Work, policy: Policy, partition: int, name: str, index:
 
 
 async def _posted(work: Work, device: LocalDevice, policy: Policy, partition: int, name: str, owners: list[Device],
-                  held: dict[Device, dict[str, int]]) -> None:
+                  mine: dict[str, int], held: dict[Device, dict[str, int]]) -> None:
     """A later POST's metadata is the same for every fragment."""
     hashed, index, suffix = parse(name)
-    mine = await work.run(device.disk.manifest, policy.folder, partition)
     for other in {(index + 1) % len(owners), (index - 1) % len(owners)} - {index}:
         theirs = fragment_name(hashed, other) + suffix
         here = {theirs: mine.get(name, 0)}

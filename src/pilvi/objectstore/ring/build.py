@@ -61,7 +61,7 @@ def _with(ring: Ring, device_id: int, change: Callable[[Device], Device | None])
 
 
 def rebalance(ring: Ring, *, hour: int, seed: int = 0) -> tuple[Ring, int]:
-    """(the next ring, how many copies it moves). `hour`: now, in hours since 1970. Raises TooFewDevices."""
+    """(the next ring, how many copies of partitions it moves or adds). `hour`: now, in hours since 1970. Raises TooFewDevices."""
     devices = [device for device in ring.devices if device is not None]
     if sum(device.weight > 0 for device in devices) < math.ceil(ring.replicas): raise TooFewDevices()
     work = _Work(ring, devices, hour, random.Random(seed))
@@ -70,8 +70,9 @@ def rebalance(ring: Ring, *, hour: int, seed: int = 0) -> tuple[Ring, int]:
         moved = work.spread() + work.level()
         if not moved: break
     table = tuple(array("H", row) for row in work.table)
-    moved_count = sum(1 for new, old in zip(table, ring.table, strict=False) for now, then in zip(new, old, strict=False) if now != then)
-    return structs.replace(ring, version=ring.version + 1, table=table, moved_at=work.moved_at), moved_count
+    before = [*ring.table, *[array("H")] * (len(table) - len(ring.table))]
+    stayed = sum(now == then for new, old in zip(table, before, strict=False) for now, then in zip(new, old, strict=False))
+    return structs.replace(ring, version=ring.version + 1, table=table, moved_at=work.moved_at), sum(map(len, table)) - stayed
 
 
 class _Work:
