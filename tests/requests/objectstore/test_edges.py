@@ -44,8 +44,8 @@ def _form(path: str, key: str, files: dict[str, bytes], size: int = 100, count: 
     signature = hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()
     fields = {"redirect": "", "max_file_size": str(size), "max_file_count": str(count), "expires": str(expires), "signature": signature}
     parts = [f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode() for name, value in fields.items()]
-    parts += [f'--b\r\nContent-Disposition: form-data; name="f"; filename="{name}"\r\nContent-Type: text/x\r\n\r\n'.encode() + data + b"\r\n"
-              for name, data in files.items()]
+    parts += [f'--b\r\nContent-Disposition: form-data; name="f"; filename="{name}"\r\nContent-Type: text/x\r\n\r\n'.encode() + data
+              + b"\r\n" for name, data in files.items()]
     return b"".join(parts) + b"--b--\r\n", "multipart/form-data; boundary=b"
 
 
