@@ -66,7 +66,8 @@ async def remove(request: Request, fetch: Handler, paths: list[str], failed: dic
     gate = asyncio.Semaphore(AT_ONCE)
 
     async def one(path: str) -> None:
-        async with gate: response = await fetch(request.child("DELETE", path, source="BD"))
+        version = {name: value for name, value in request.query.items() if name == "version-id" and path == request.path}
+        async with gate: response = await fetch(request.child("DELETE", path, query=version, source="BD"))
         await response.close()
         if response.status == 404: counts["Number Not Found"] += 1
         elif response.ok: counts["Number Deleted"] += 1

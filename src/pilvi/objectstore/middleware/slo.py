@@ -163,7 +163,8 @@ class StaticLargeObjects:
         return await remove(request, self.application, [*paths, request.path], {})
 
     async def _paths(self, request: Request, path: str, depth: int) -> list[str]:
-        asked = request.child("GET", path, query={"multipart-manifest": "get"}, source="SLO")
+        version = {name: value for name, value in request.query.items() if name == "version-id" and path == request.path}
+        asked = request.child("GET", path, query={"multipart-manifest": "get", **version}, source="SLO")
         found = await self.application(asked)
         if found.status in (401, 403): raise Refused(found.status, headers=found.headers)
         if found.status == 404: raise Refused(404)

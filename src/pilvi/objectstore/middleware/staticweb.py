@@ -116,17 +116,31 @@ class StaticWeb:
                 key: value for key, value in asked.headers.items() if key == "www-authenticate"}))
         label = site.get("listings-label")
         title = f"{label or '/'.join(request.path.split('/', 4)[:4])}/{prefix}" if label else request.path
-        body = _page(title, prefix, lines, site.get("listings-css", ""), request.query_string if request.authorized_by else "")
+        body = _page(title, prefix, lines, site.get("listings-css", ""), _carried(request), _parent_shown(request, prefix))
         return answer(200, body, HTML, {"vary": "Accept"})
 
 
-def _page(title: str, prefix: str, lines: list[dict[str, Any]], css: str, query: str) -> str:
-    """A listing as a page; `query` goes on with each link, for those who came by a signed address."""
+def _carried(request: Request) -> str:
+    """The query that goes on with each link, for who came by a signed address."""
+    query = request.query
+    if request.authorized_by != "tempurl" or "temp_url_prefix" not in query: return ""
+    words = [f"{name}={quoted(query[name])}" for name in ("temp_url_prefix", "temp_url_expires", "temp_url_sig")]
+    return "&".join([*words, "inline"] if "inline" in query else words)
+
+
+def _parent_shown(request: Request, prefix: str) -> bool:
+    """May the reader of a folder's page go up?"""
+    parent = prefix.rstrip("/").rpartition("/")[0]
+    return bool(prefix) and (f"{parent}/" if parent else "").startswith(request.query.get("temp_url_prefix", ""))
+
+
+def _page(title: str, prefix: str, lines: list[dict[str, Any]], css: str, query: str, upwards: bool) -> str:
+    """A listing as a page; `query` goes on with each link."""
     ending = f"?{query}" if query else ""
     up = "../" * prefix.count("/")
     style = f'<link rel="stylesheet" type="text/css" href="{escape(_css(css, up))}" />' if css else \
         "<style>body{font-family:sans-serif} td{padding:0 1em}</style>"
-    rows = [f'<tr class="item"><td class="colname"><a href="../{escape(ending)}">../</a></td><td></td><td></td></tr>'] if prefix else []
+    rows = [f'<tr class="item"><td class="colname"><a href="../{escape(ending)}">../</a></td><td></td><td></td></tr>'] if upwards else []
     for line in lines:
         name = (line.get("subdir") or line["name"]).removeprefix(prefix)
         if not name: continue

@@ -71,10 +71,11 @@ class TempURL:
         given, ip_range, prefix = digest_of(query.get("temp_url_sig", "")), query.get("temp_url_ip_range", ""), query.get("temp_url_prefix")
         expires = expiry(query.get("temp_url_expires", ""))
         version, account, container, name = request.parts
-        if given is None or expires < clock.now() or not (account and container and name) or request.method not in METHODS:
+        if given is None or expires < clock.now() or not (account and container) or request.method not in METHODS:
             raise self._refused(request)
+        if not name and (prefix != "" or request.method not in ("GET", "HEAD")): raise self._refused(request)
         if "temp_url_ip_range" in query and not within(request.client, ip_range): raise self._refused(request)
-        if prefix is not None and not name.startswith(prefix): raise self._refused(request)
+        if prefix is not None and not (name or "").startswith(prefix): raise self._refused(request)
         path = request.path if prefix is None else f"prefix:/{version}/{account}/{container}/{prefix}"
         scope = await self._scope(request, *given, expires, path, ip_range)
         if scope is None: raise self._refused(request)
@@ -102,8 +103,9 @@ class TempURL:
 
     def _open(self, request: Request, scope: str) -> None:
         async def authorize(asked: Request) -> None:
-            _, account, container, _ = split(asked.path)
+            _, account, container, name = split(asked.path)
             if scope not in (account, f"{account}/{container}"): raise self._refused(asked)
+            if not name and asked.source not in ("SW", "DLO"): raise self._refused(asked)  # a listing only as a page, or behind a manifest
 
         request.authorize, request.deny = authorize, self._refused
         request.authorized_by = "tempurl"

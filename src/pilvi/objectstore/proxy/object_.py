@@ -128,7 +128,7 @@ async def put(world: World, request: Request, account: str, container: str, name
 
 def _metadata(headers: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in headers.items()
-            if value and (name.startswith(("x-object-meta-", "x-object-transient-sysmeta-")) or name in KEPT)}
+            if name.startswith(("x-object-meta-", "x-object-transient-sysmeta-")) or (value and name in KEPT)}
 
 
 def _listed(headers: dict[str, str]) -> Listed | None:
