@@ -1,6 +1,6 @@
 """A drill of the object store: six devices in three zones, load running, one failure after the other; nothing acknowledged may be lost.
 
-    python -m benchmarks.object_drill [--objects 20000] [--seconds 20] [--directory DIR]
+    python -m benchmarks.object_drill [--objects 20000] [--seconds 20] [--coded] [--directory DIR]
 
 Each zone is a node, a process of its own with two devices. After each failure the drill waits until every copy is where it belongs
 (dispersion 100 %). It prints what was read, what failed, what was lost or had other bytes (must be 0) and how long healing took; exit
@@ -26,19 +26,22 @@ from typing import NamedTuple
 
 from pilvi.core.errors import Failure
 from pilvi.objectstore.cluster import administer
-from pilvi.objectstore.cluster.open import open_store
+from pilvi.objectstore.cluster.open import open_store, ring_names
 from pilvi.objectstore.cluster.options import StorageOptions
 from pilvi.objectstore.cluster.store import ClusterStore
 from pilvi.objectstore.loops.dispersion import Dispersion, dispersion
 from pilvi.objectstore.loops.run import Loops
 from pilvi.objectstore.node.interface import ListQuery, NoObject
+from pilvi.objectstore.policies import Policy
 from pilvi.objectstore.ring import build, file
 
 A, C = "AUTH_drill", "drill"
+COPIES, CODED = Policy(index=0, name="copies", replicas=3, default=True), Policy(index=1, name="coded", replicas=6, data_fragments=4)
 ZONES = 3
 WORKERS = 4
 FLIPS = 100
-OPTIONS = StorageOptions(devices=0, replicas=3, partition_power=6, reserve_bytes=0, replicate_seconds=2.0, audit_bytes_per_second=200 << 20)
+OPTIONS = StorageOptions(devices=0, replicas=3, partition_power=6, policies=[COPIES, CODED], reserve_bytes=0, replicate_seconds=2.0,
+                         audit_bytes_per_second=200 << 20)
 
 
 class Line(NamedTuple):
@@ -54,16 +57,16 @@ class Line(NamedTuple):
 class Cluster:
     """The nodes' processes and the rings they share."""
 
-    def __init__(self, directory: Path) -> None:
-        self.directory, self.proxy = directory, directory / "proxy"
+    def __init__(self, directory: Path, policy: Policy) -> None:
+        self.directory, self.proxy, self.policy = directory, directory / "proxy", policy
         self.ports = [free_port() for _ in range(ZONES)]
         self.processes: dict[int, subprocess.Popen[bytes]] = {}
 
     def make(self) -> None:
         """Rings, and a folder for each node."""
         (self.proxy / "rings").mkdir(parents=True)
-        for name in ("account", "container", "object"):
-            file.save(build.empty(OPTIONS.partition_power, 3, min_part_hours=0), self.proxy / "rings" / f"{name}.ring")
+        for name, replicas in ring_names(OPTIONS).items():
+            file.save(build.empty(OPTIONS.partition_power, replicas, min_part_hours=0), self.proxy / "rings" / f"{name}.ring")
         for zone in range(ZONES): self.add(zone, {"d1": 100.0, "d2": 100.0})
         administer.rebalance(self.proxy)
         open_store(self.proxy, OPTIONS, own="proxy")  # makes the secret
@@ -103,7 +106,7 @@ class Cluster:
 
     def files(self) -> list[Path]:
         """All object files."""
-        return [path for path in self.directory.glob("n*/devices/*/objects/*/*") if path.is_file()]
+        return [path for path in self.directory.glob(f"n*/devices/*/{self.policy.folder}/*/*") if path.is_file()]
 
     def quarantined(self) -> int:
         return sum(1 for _ in self.directory.glob("n*/devices/*/quarantined/objects/*"))
@@ -118,8 +121,8 @@ def free_port() -> int:
 class Load:
     """Writers, readers and deleters that remember what was acknowledged; names are never used twice, so every read has one right answer."""
 
-    def __init__(self, store: ClusterStore, seed: int) -> None:
-        self.store, self.chance = store, random.Random(seed)
+    def __init__(self, store: ClusterStore, policy: int, seed: int) -> None:
+        self.store, self.policy, self.chance = store, policy, random.Random(seed)
         self.known: dict[str, str] = {}
         self.deleted: set[str] = set()
         self.written = self.read = self.failed = self.lost = self.number = 0
@@ -135,7 +138,7 @@ class Load:
         async def body() -> AsyncIterator[bytes]:
             yield content
 
-        try: await self.store.object_put(A, C, name, body(), policy=0, content_type="x", metadata={}, sysmeta={}, length=size)
+        try: await self.store.object_put(A, C, name, body(), policy=self.policy, content_type="x", metadata={}, sysmeta={}, length=size)
         except Failure: return  # not acknowledged: it may be there or not
         self.known[name] = hashlib.md5(content, usedforsecurity=False).hexdigest()
         self.written += 1
@@ -145,7 +148,7 @@ class Load:
         right = self.known[name]
         digest = hashlib.md5(usedforsecurity=False)
         try:
-            reader = await self.store.object_get(A, C, name, policy=0)
+            reader = await self.store.object_get(A, C, name, policy=self.policy)
             try:
                 async for piece in reader.read(): digest.update(piece)
             finally: await reader.close()
@@ -163,7 +166,7 @@ class Load:
     async def delete(self, name: str) -> None:
         self.deleted.add(name)
         right = self.known.pop(name)
-        try: await self.store.object_delete(A, C, name, policy=0)
+        try: await self.store.object_delete(A, C, name, policy=self.policy)
         except Failure:  # not acknowledged either
             self.deleted.discard(name)
             del right
@@ -186,7 +189,7 @@ class Drill:
 
     def __init__(self, cluster: Cluster, store: ClusterStore, seconds: float) -> None:
         self.cluster, self.store, self.seconds = cluster, store, seconds
-        self.load = Load(store, 1)
+        self.load = Load(store, cluster.policy.index, 1)
         self.chance = random.Random(2)
         self.lines: list[Line] = []
 
@@ -220,7 +223,7 @@ class Drill:
         """Waits until every copy is in its place. Raises RuntimeError."""
         end = time.monotonic() + limit
         while True:
-            found = await dispersion(self.store.members, 0)
+            found = await dispersion(self.store.members, self.cluster.policy.index)
             if found.complete and not found.strays and healed(): return found
             if time.monotonic() > end: raise RuntimeError(f"not whole after {limit} s: {found}")
             await asyncio.sleep(1.0)
@@ -256,7 +259,7 @@ class Drill:
         for start in range(0, len(names), 16): await asyncio.gather(*(load.check(name) for name in names[start:start + 16]))
         undead = 0
         for name in load.deleted:
-            try: await self.store.object_head(A, C, name, policy=0)
+            try: await self.store.object_head(A, C, name, policy=load.policy)
             except NoObject: continue
             undead += 1
         listed: set[str] = set()
@@ -283,7 +286,7 @@ def wipe_device(path: Path) -> None:
 
 def flip_bits(files: list[Path], count: int, chance: random.Random) -> list[Path]:
     """A bit each in so many files, of different objects, times kept as a bad disk would."""
-    by_object = {path.name: path for path in chance.sample(files, len(files)) if not path.name.endswith(".meta")}
+    by_object = {path.name[:32]: path for path in chance.sample(files, len(files)) if not path.name.endswith(".meta")}
     chosen = chance.sample(sorted(by_object.values()), min(count, len(by_object)))
     for path in chosen:
         was = path.stat()
@@ -296,16 +299,16 @@ def flip_bits(files: list[Path], count: int, chance: random.Random) -> list[Path
     return chosen
 
 
-async def main(objects: int, seconds: float, directory: Path) -> int:
+async def main(objects: int, seconds: float, directory: Path, policy: Policy = COPIES) -> int:
     """Exit status."""
-    cluster = Cluster(directory)
+    cluster = Cluster(directory, policy)
     cluster.make()
     try:
         for zone in range(ZONES): cluster.start(zone)
         store = open_store(cluster.proxy, OPTIONS, own="proxy")
         loops = Loops(store, OPTIONS, cluster.proxy).start()
         await store.account_put(A, {})
-        await store.container_put(A, C, {})
+        await store.container_put(A, C, {}, policy=policy.index)
         drill = Drill(cluster, store, seconds)
         began = time.monotonic()
         await drill.fill(objects)
@@ -324,6 +327,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--objects", type=int, default=20000)
     parser.add_argument("--seconds", type=float, default=20.0, help="how long each failure lasts")
+    parser.add_argument("--coded", action="store_true", help="erasure coding, 4 and 2 fragments, in place of three copies")
     parser.add_argument("--directory", type=Path, help="where the devices lie; a temporary one if not given")
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=chosen.directory) as made: sys.exit(asyncio.run(main(chosen.objects, chosen.seconds, Path(made))))
+    with tempfile.TemporaryDirectory(dir=chosen.directory) as made:
+        sys.exit(asyncio.run(main(chosen.objects, chosen.seconds, Path(made), CODED if chosen.coded else COPIES)))

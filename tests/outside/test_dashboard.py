@@ -213,6 +213,89 @@ def test_an_image_is_uploaded(visit: Callable[..., User], tmp_path: Path) -> Non
     expect(user.page.get_by_role("heading", name="Images")).to_be_visible()
 
 
+def test_files_go_into_a_container_and_come_out(visit: Callable[..., User], tmp_path: Path) -> None:
+    file = tmp_path / "hello world.txt"
+    file.write_text("from the browser")
+    page = tmp_path / "page.html"
+    page.write_text("<script>document.title='hacked'</script>")
+    user = visit()
+    user.go("Containers")
+    user.page.get_by_role("button", name="Create", exact=True).click()
+    user.dialog().get_by_label("Name").fill("files")
+    user.dialog().get_by_role("button", name="Create").click()
+    user.page.get_by_role("link", name="files", exact=True).click()
+    user.page.get_by_role("button", name="New folder").click()
+    user.dialog().get_by_label("Name").fill("a folder")
+    user.dialog().get_by_role("button", name="Create").click()
+    user.page.get_by_role("link", name="a folder").click()
+    user.page.locator("input[type=file]").set_input_files([file, page])
+    with user.page.expect_download() as waiting: user.page.get_by_role("link", name="hello world.txt").click()
+    assert waiting.value.path().read_text() == "from the browser"
+    kept = user.page.evaluate("fetch(document.querySelector('a[download=\"page.html\"]').href).then(a => [...a.headers])")
+    assert "sandbox" in dict(kept)["content-security-policy"], "what users upload runs nowhere on this origin"
+    user.page.get_by_label("Public").check()
+    user.page.get_by_role("button", name="Copy the public link of hello world.txt").wait_for()
+    user.go("Containers")
+    expect(user.row("files")).to_contain_text("3")
+    user.page.get_by_role("button", name="Actions for files").click()
+    user.page.get_by_role("menuitem", name="Delete").click()
+    user.dialog().get_by_role("button", name="Delete").click()
+    expect(user.row("files")).to_have_count(0)
+
+
+def test_a_stack_from_its_template_to_its_end(visit: Callable[..., User]) -> None:
+    user = visit()
+    user.go("Stacks")
+    user.page.get_by_role("button", name="Launch a stack").click()
+    expect(user.page.get_by_text("The template is valid.")).to_be_visible()
+    template = user.page.get_by_role("textbox", name="Template")
+    good = template.input_value()
+    template.fill(good.replace("OS::Cinder::Volume", "OS::Not::There"))
+    expect(user.page.get_by_role("alert")).to_contain_text("OS::Not::There")
+    template.fill(good)
+    expect(user.page.get_by_text("The template is valid.")).to_be_visible()
+    user.page.get_by_label("Name", exact=True).fill("whole")
+    user.page.get_by_label("size").fill("2")
+    user.page.get_by_role("button", name="Preview").click()
+    expect(user.row("OS::Nova::Server")).to_be_visible()
+    user.page.get_by_role("button", name="Launch a stack").click()
+    expect(user.page.locator("main header").get_by_text("create complete").first).to_be_visible()
+    expect(user.page.get_by_text("10.20.0.")).to_be_visible()
+    user.page.get_by_role("tab", name="Resources").click()
+    for name in ("network", "subnet", "server", "volume"): expect(user.row("OS::").filter(has_text=name).first).to_contain_text("complete")
+    user.page.get_by_role("tab", name="Events").click()
+    expect(user.row("server").first).to_be_visible()
+    user.page.get_by_role("button", name="Actions for whole").click()
+    user.page.get_by_role("menuitem", name="Delete").click()
+    user.dialog().get_by_role("button", name="Delete").click()
+    expect(user.page.get_by_role("heading", name="Stacks")).to_be_visible()
+    expect(user.row("whole")).to_have_count(0)
+
+
+def test_charts_alarms_and_the_bill(visit: Callable[..., User]) -> None:
+    user = visit()
+    user.go("Instances")
+    user.page.get_by_role("link", name="hello").click()
+    user.page.get_by_role("tab", name="Charts").click()
+    expect(user.page.get_by_role("img", name="Memory")).to_be_visible(timeout=120_000)  # the first sample may be a minute away
+    user.go("Alarms")
+    user.page.get_by_role("button", name="Create", exact=True).click()
+    user.dialog().get_by_label("Name").fill("too busy")
+    user.dialog().get_by_label("Threshold").fill("60000000000")
+    user.dialog().get_by_role("button", name="Create").click()
+    expect(user.row("too busy")).to_contain_text("rate:mean cpu > 60000000000")
+    user.page.get_by_role("button", name="Actions for too busy").click()
+    user.page.get_by_role("menuitem", name="Delete").click()
+    user.dialog().get_by_role("button", name="Delete").click()
+    expect(user.row("too busy")).to_have_count(0)
+    user.go("Bill")
+    expect(user.row("hello")).to_contain_text("server")
+    user.page.get_by_role("button", name="hello").click()
+    expect(user.row("vcpu").first).to_be_visible()
+    with user.page.expect_download() as waiting: user.page.get_by_role("link", name="CSV").click()
+    assert "hello" in waiting.value.path().read_text()
+
+
 def test_script_in_names_stays_text(visit: Callable[..., User], cloud: Cloud) -> None:
     cloud.demo.run("volume", "create", "--size", "1", SCRIPT)
     cloud.demo.run("network", "create", SCRIPT)

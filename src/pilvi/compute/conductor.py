@@ -132,6 +132,12 @@ def samples(application: Application, args: dict[str, Any], message: Message) ->
     if known and application.bus: application.bus.cast("telemetry.collector", "servers", {"at": args["at"], "servers": known})
 
 
+def host_samples(application: Application, args: dict[str, Any], message: Message) -> None:
+    """{at, host, processor}: passes on what a known host counted of itself."""
+    with application.database.read() as db: known = db.get(Host, args["host"]) is not None
+    if known and application.bus: application.bus.cast("telemetry.collector", "host", args)
+
+
 def console(application: Application, args: dict[str, Any], message: Message) -> dict[str, Any]:
     """{ticket} → {server_id, kind}: whose console may be opened with it. Raises ConsoleRefused."""
     server_id, kind = server_of(application, args["ticket"])
@@ -139,4 +145,5 @@ def console(application: Application, args: dict[str, Any], message: Message) ->
 
 
 HANDLERS = {**DOOR.handlers(), "alive": alive, "desired": desired, "observed": observed, "lost": lost, "made_volume": made_volume,
-            "facts": facts, "console": console, "samples": samples}
+            "facts": facts, "console": console, "samples": samples,
+            "host_samples": host_samples}

@@ -21,6 +21,7 @@ from pilvi.compute.resources import (
     server_group,
     server_label,
     task,
+    tenant_usage,
     volume_attachment,
 )
 from pilvi.compute.resources.attachment import BlockDevice
@@ -90,11 +91,11 @@ SERVICE = Service(
     loops=[Loop("settle overdue tasks", 5, settle_overdue), Loop("give back orphans", 60, give_back)],
     rules={**flavor.RULES, **hold.RULES, **host.RULES, **aggregate.RULES, **task.RULES, **console.RULES, **diagnostics.RULES,
            **volume_attachment.RULES,
-           **interface.RULES, **quota_set.RULES,
+           **interface.RULES, **quota_set.RULES, **tenant_usage.RULES,
            "os_compute_api:extensions": task.RULES["os_compute_api:os-instance-actions:list"]},
     routes=[
         Route("/v2.1", "GET", show_version, ANYONE), Route("/v2.1/extensions", "GET", list_extensions, "os_compute_api:extensions"),
         *server_create.ROUTES, *server.ROUTES, *server_action.ROUTES, *server_label.ROUTES, *volume_attachment.ROUTES, *interface.ROUTES,
         *task.ROUTES, *console.ROUTES, *diagnostics.ROUTES, *hold.ROUTES, *host.ROUTES, *aggregate.ROUTES, *flavor.ROUTES,
-        *quota_set.ROUTES,
+        *quota_set.ROUTES, *tenant_usage.ROUTES,
     ])

@@ -8,6 +8,30 @@ class LoginRefused(Unauthenticated):
     """The request you have made requires authentication."""
 
 
+class PasswordExpired(Unauthenticated):
+    """The password is expired and needs to be changed for user: {id}."""
+
+
+class PasswordUnfit(Invalid):
+    """The password does not meet the requirements: {reason}."""
+
+
+class PasswordReused(Invalid):
+    """The new password cannot be identical to a previous password. The total number which includes the new one is {count}."""
+
+
+class PasswordTooYoung(Invalid):
+    """Cannot change password before minimum age of {days} days is met."""
+
+
+class PasswordFixed(Invalid):
+    """You cannot change your password at this time, because an administrator has locked it."""
+
+
+class OptionUnknown(Invalid):
+    """The user option {name} is not known or has a wrong value."""
+
+
 class TokenNotFound(NotFound):
     """This is not a recognized Fernet token."""
 
@@ -158,6 +182,8 @@ class EndpointGroupNotFound(NotFound):
 
 class IdentityProviderNotFound(NotFound):
     """Could not find identity provider: {id}."""
+
+
 class ProtocolNotFound(NotFound):
     """Could not find federated protocol: {id}."""
 
@@ -208,5 +234,7 @@ class DomainConfigNotFound(NotFound):
 
 class DomainConfigInvalid(Invalid):
     """Invalid domain specific configuration: {reason}."""
+
+
 class RemoteIdTaken(Conflict):
     """Duplicate remote ID: {id} is that of the identity provider {provider} already."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from pilvi.core.context import Call
 from pilvi.core.dialect import KEYSTONE
+from pilvi.core.http import auth
 from pilvi.core.http.app import Application, Request, Response
 from pilvi.core.http.routes import ANYONE, Route
 from pilvi.core.service import Loop, Service
@@ -16,6 +17,7 @@ from pilvi.identity.resources import (
     access_rule,
     application_credential,
     assignment,
+    audit_record,
     catalogue,
     credential,
     domain,
@@ -49,7 +51,7 @@ from pilvi.identity.resources.membership import Membership
 from pilvi.identity.resources.protocol import Protocol
 from pilvi.identity.resources.role import ImpliedRole
 from pilvi.identity.resources.trust import Trust
-from pilvi.identity.token import issue, signed, validate
+from pilvi.identity.token import compliance, issue, own_password, signed, validate
 from pilvi.identity.token.keys import Keyring, TokenKey
 from pilvi.identity.token.validate import Revocation
 
@@ -78,18 +80,29 @@ def start(application: Application) -> None:
                       token_seconds=config.token_seconds)
     keyring.prepare()
     application.state |= {"keyring": keyring, "stories": OrderedDict()}
+    application.database.written.append(auth.committed)
+    with application.database.write() as db: audit_record.prepare(db)
+    if bus := application.bus:
+        bus.subscribe("identity", {"revoked": lambda args, message: auth.heard()})
+        auth.TELLERS["bus"] = lambda: bus.fanout("identity", "revoked", {})
     application.authenticator.ask = lambda token, story: validate.identify(application, token)
+
+
+def stop(application: Application) -> None:
+    """The bus ends before the process."""
+    auth.TELLERS.pop("bus", None)
 
 
 TOKENS = "/v3/auth/tokens"
 SERVICE = Service(
-    name="identity", types=("identity",), path="", dialect=KEYSTONE, versions=versions, config=Config, start=start,
+    name="identity", types=("identity",), path="", dialect=KEYSTONE, versions=versions, config=Config, start=start, stop=stop,
     resources=[domain.RESOURCE, project.RESOURCE, user.RESOURCE, group.RESOURCE, role.RESOURCE,
                catalogue.REGION, catalogue.SERVICE, catalogue.ENDPOINT, endpoint_group.RESOURCE, policy_store.RESOURCE,
                oauth1.RESOURCE, identity_provider.RESOURCE, mapping.RESOURCE, service_provider.RESOURCE],
     tables=[Assignment, Membership, ImpliedRole, TokenKey, Revocation, ApplicationCredential, AccessRule, RuleUse, Trust, Credential,
             endpoint_group.ProjectEndpoint, endpoint_group.ProjectEndpointGroup, policy_store.PolicyAssociation, oauth1.RequestToken,
-            oauth1.AccessToken, Protocol, FederatedUser, limit.RegisteredLimit, limit.Limit, domain_config.DomainConfig],
+            oauth1.AccessToken, Protocol, FederatedUser, limit.RegisteredLimit, limit.Limit,
+            domain_config.DomainConfig, user.PasswordHistory, audit_record.AuditRecord, audit_record.AuditHead],
     rules=policies.RULES,
     routes=[
         Route("/v3", "GET", show_version, ANYONE),
@@ -98,12 +111,14 @@ SERVICE = Service(
         Route(TOKENS, "HEAD", validate.check, None),
         Route(TOKENS, "DELETE", validate.revoke, None, status=204),
         Route("/v3/ec2tokens", "POST", signed.from_ec2, None), Route("/v3/s3tokens", "POST", signed.from_s3, None),
+        Route("/v3/OS-REVOKE/events", "GET", validate.list_revocations, "identity:list_revoke_events", transaction="read"),
         Route("/v3/auth/catalog", "GET", validate.show_catalogue, "identity:get_auth_catalog"),
         *access.ROUTES, *access_rule.ROUTES, *application_credential.ROUTES, *assignment.ROUTES, *credential.ROUTES, *trust.ROUTES,
         *implied_role.ROUTES, *membership.ROUTES, *project_tag.ROUTES, *project_tree.ROUTES,
-        *role_assignment.ROUTES, *user.ROUTES, *domain_config.ROUTES, *endpoint_group.ROUTES, *identity_provider.ROUTES, *limit.ROUTES,
-        *protocol.ROUTES, *login.ROUTES, *mapping.ROUTES, *service_provider.ROUTES, *oauth1.ROUTES,
-        *policy_store.ROUTES, *catalogue.ROUTES, *role.ROUTES,
+        *role_assignment.ROUTES, *own_password.ROUTES, *domain_config.ROUTES, *endpoint_group.ROUTES, *identity_provider.ROUTES,
+        *limit.ROUTES, *protocol.ROUTES, *login.ROUTES, *mapping.ROUTES, *service_provider.ROUTES, *oauth1.ROUTES,
+        *policy_store.ROUTES, *catalogue.ROUTES, *role.ROUTES, *audit_record.ROUTES,
     ],
-    loops=[Loop("rotate token keys", 300, lambda application: application.state["keyring"].prepare())],
+    loops=[Loop("rotate token keys", 300, lambda application: application.state["keyring"].prepare()),
+           Loop("forget old passwords", 3600, compliance.trim_history)],
 )

@@ -6,7 +6,18 @@ from typing import Any
 from pilvi.core.dialect import HEAT
 from pilvi.core.http.app import Application, Request
 from pilvi.core.service import Loop, Service
-from pilvi.orchestration.resources import action, catalogue, event, output, resource, software_config, software_deployment, stack
+from pilvi.orchestration.resources import (
+    action,
+    catalogue,
+    event,
+    export,
+    output,
+    resource,
+    snapshot,
+    software_config,
+    software_deployment,
+    stack,
+)
 from pilvi.orchestration.resources.tables import (
     SoftwareConfig,
     SoftwareDeployment,
@@ -46,4 +57,4 @@ SERVICE = Service(
     rules={**stack.RULES, **resource.RULES, **event.RULES, **action.RULES, **catalogue.RULES,
            **software_config.RULES, **software_deployment.RULES},
     routes=[*stack.ROUTES, *resource.ROUTES, *event.ROUTES, *output.ROUTES, *action.ROUTES, *catalogue.ROUTES,
-            *software_config.ROUTES, *software_deployment.ROUTES])
+            *export.ROUTES, *snapshot.ROUTES, *software_config.ROUTES, *software_deployment.ROUTES])

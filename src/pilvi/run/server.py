@@ -28,6 +28,7 @@ from pilvi.core.db.session import Database
 from pilvi.core.http import auth, client, fetch
 from pilvi.core.http.app import Application, Response, from_scope, send_response
 from pilvi.core.http.inprocess import InProcess
+from pilvi.core.http.protocol import BoundedHttp
 from pilvi.core.reconcile import Repeat
 from pilvi.core.service import Service
 from pilvi.core.wire import Base
@@ -53,6 +54,8 @@ SERVICES: Sequence[Service] = (IDENTITY, OBJECTSTORE, IMAGE, PLACEMENT, NETWORK,
 """In the order in which they may call each other: each only those before it."""
 
 
+KEEP_ALIVE_SECONDS = 75
+"""Longer than clients pause between two looks: heatclient's five seconds met uvicorn's own five, and one in some met a closed door."""
 LISTENERS = [heard for one in SERVICES if (heard := events.listener_of(one.name, one.subscriptions))]
 
 
@@ -104,7 +107,6 @@ class Control:
             "master_key": secret_file(self.keys / "master", lambda: Fernet.generate_key().decode()),
             "service_call": lambda: _service_call(tokens),
             "service_tokens": tokens,
-            "service_password": passwords(settings)["pilvi-control"],
             "network_backend": backend,
             "image_directory": settings.control_directory / "images",
             "object_directory": settings.control_directory / "objects",
@@ -217,9 +219,9 @@ def main(directory: Path) -> None:
 
 
 def _serving(application: Any) -> uvicorn.Config:
-    return uvicorn.Config(application, log_config=None, access_log=False, lifespan="off", loop="uvloop", http="httptools",
+    return uvicorn.Config(application, log_config=None, access_log=False, lifespan="off", loop="uvloop", http=BoundedHttp,
                           ws="websockets-sansio", proxy_headers=False, timeout_graceful_shutdown=5, server_header=False,
-                          h11_max_incomplete_event_size=65536)
+                          timeout_keep_alive=KEEP_ALIVE_SECONDS, h11_max_incomplete_event_size=65536)
 
 
 class _Server(uvicorn.Server):

@@ -140,7 +140,8 @@ async def test_lost_and_damaged_fragments_are_made_anew(tmp_path: Path) -> None:
         for name in ("d2", "d4"): give_back(store, take_away(store, name), wiped=True)
         for name, content in contents.items(): assert await get(store, name, policy=1) == content
         await whole(store, work)
-        for path in object_files(tmp_path, "objects-1")[::9]: flip(path, path.stat().st_size // 2)
+        for path in {path.name[:32]: path for path in object_files(tmp_path, "objects-1") if not path.name.endswith(".meta")}.values():
+            flip(path, path.stat().st_size // 2)
         for name, content in contents.items(): assert await get(store, name, policy=1) == content
         await audit(work)
         await whole(store, work)

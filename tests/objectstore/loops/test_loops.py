@@ -160,12 +160,15 @@ async def test_a_broken_database_is_put_aside_and_comes_again(tmp_path: Path) ->
     node(store).devices["d1"].containers.close()
     for left in (path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")): left.unlink(missing_ok=True)
     path.write_bytes(path.read_bytes()[:8192] + b"\xff" * 20000)
+    for _ in range(3): assert len((await store.container_list(A, C, ListQuery()))[1]) == 200
+    await put(store, "meanwhile", b"x")
     with working(store, choices) as work:
         await audit(work)
         assert not path.exists()
         await replicate(work)
+        await update(work)
     partition, hashed = store.members.place(store.members.rings["container"], A, C)
-    assert (await store.members.call(_device(store, "d1"), "container_stat", partition, hashed)).objects == 200
+    assert (await store.members.call(_device(store, "d1"), "container_stat", partition, hashed)).objects == 201
     await store.close()
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from pilvi.compute import conductor
 from pilvi.compute.agent import meter
-from pilvi.compute.drivers.interface import Disk, Machine
+from pilvi.compute.drivers.interface import Disk, Machine, Nic
 from pilvi.compute.drivers.simulated import Failures, Simulated
+from pilvi.compute.resources import diagnostics
 from pilvi.compute.resources.server import Server
 from pilvi.compute.service import SERVICE
 from pilvi.core.bus.memory import MemoryBus
@@ -48,3 +49,22 @@ def test_many_machines_are_told_in_few_messages() -> None:
     counted = {id: (power, counters) for message in messages for _, id, power, counters in message["servers"]}
     assert counted["s0"] == ("stopped",
                              None) and counted["s1"][0] == "running" and counted["s1"][1]["disks"]["root"]["capacity_bytes"] == 1 << 30
+
+
+def test_the_host_s_own_processors() -> None:
+    stat = "cpu  1000 200 300 4000 50 6 7 0 0 0\ncpu0 1 2 3 4 5\n"
+    found = meter.processor(stat, "processor : 0\ncpu MHz\t\t: 2000.0\nprocessor : 1\ncpu MHz\t\t: 3000.0\n")
+    assert found == {"user": 12.0, "kernel": 3.0, "idle": 40.0, "iowait": 0.5, "frequency": 2500.0}
+
+
+def test_diagnostics_in_both_forms() -> None:
+    driver = Simulated("node1", seed=1, latencies={}, failures=Failures([]), state_path=None)
+    driver.create(Machine(server_id="s", name="x", vcpus=2, memory_mib=64, disks=[Disk(id="root", device="vda", size_gib=1)],
+                          nics=[Nic(port_id="port-1", mac="fa:16:3e:00:00:01", mtu=1500, binding={})]))
+    counted = {**driver.statistics("s"), "hypervisor": "simulated"}
+    row = Server(id="s", state="active", flavor={"vcpus": 2}, launched_at=100.0, network_info=[{"port_id": "port-1",
+                                                                                                "mac": "fa:16:3e:00:00:01"}])
+    found = diagnostics.standard(row, counted, 160.0)
+    assert (found["uptime"], found["num_cpus"], found["num_disks"], found["num_nics"], found["state"]) == (60, 2, 1, 1, "running")
+    assert found["nic_details"][0]["mac_address"] == "fa:16:3e:00:00:01" and found["memory_details"]["maximum"] == 64
+    assert {"cpu0_time", "memory", "vda_read", "tapport-1_rx", "tapport-1_tx_drop"} <= set(diagnostics.older(counted))

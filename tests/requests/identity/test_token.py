@@ -8,6 +8,8 @@ import pytest
 from tests.requests.identity.cloud import Client
 
 from pilvi.core import clock
+from pilvi.core.http import auth
+from pilvi.core.http.app import Application
 from pilvi.identity.token.keys import Keyring
 
 
@@ -85,7 +87,7 @@ def test_garbage_is_no_token(nobody: Client, admin: Client) -> None:
     for bad in ("x", "gAAAA", good[:-1], good + "x", good[:20] + ("A" if good[20] != "A" else "B") + good[21:], "é", "x" * 5000, "\ud800"):
         assert not nobody.alive(bad)
         assert admin.validated(bad).status == 404
-        if len(bad) <= 4096 and bad.isascii(): assert nobody.rescope(bad).status == 401
+        if len(bad) <= 4096 and bad.isascii(): assert nobody.rescope(bad).status == 404
     assert admin.ask("GET", "/v3/auth/tokens").status == 404
 
 
@@ -93,18 +95,43 @@ def test_an_expired_token_ends(nobody: Client, admin: Client, monkeypatch: pytes
     token = token_of(nobody.sign_in("demo"))
     later = clock.now() + 3601
     monkeypatch.setattr(clock, "now", lambda: later)
-    assert not nobody.alive(token) and nobody.rescope(token).status == 401
+    assert not nobody.alive(token) and nobody.rescope(token).status == 404
     fresh = Client(nobody.application, token_of(nobody.sign_in("admin")))
     assert fresh.validated(token).status == 404
 
 
-def test_a_revoked_token_ends_and_no_other(nobody: Client, demo: Client) -> None:
+def test_a_revoked_token_ends_with_what_was_made_from_it_and_no_other(nobody: Client, admin: Client, demo: Client) -> None:
     other = token_of(nobody.sign_in("demo"))
     child = token_of(nobody.rescope(demo.token, {"project": {"id": "home"}}))
     assert demo.alive(demo.token) and demo.ask("HEAD", "/v3/auth/tokens", x_subject_token=demo.token).status == 200
     assert demo.ask("DELETE", "/v3/auth/tokens", x_subject_token=demo.token).status == 204
-    assert not nobody.alive(demo.token) and nobody.rescope(demo.token).status == 401
-    assert nobody.alive(other) and nobody.alive(child)
+    assert not nobody.alive(demo.token) and nobody.rescope(demo.token).status == 404
+    assert nobody.alive(other) and not nobody.alive(child)
+    events = admin.get("/v3/OS-REVOKE/events")["events"]
+    assert len(events) == 1 and admin.get("/v3/OS-REVOKE/events?since=2999-01-01T00:00:00Z")["events"] == []
+    assert nobody.ask("GET", "/v3/OS-REVOKE/events").status == 401
+
+
+def test_the_end_of_a_child_spares_its_parent(nobody: Client, demo: Client) -> None:
+    child = token_of(nobody.rescope(demo.token, {"project": {"id": "home"}}))
+    assert demo.ask("DELETE", "/v3/auth/tokens", x_subject_token=child).status == 204
+    assert nobody.alive(demo.token) and not nobody.alive(child)
+
+
+def test_revocation_takes_effect_with_the_commit_and_in_other_processes(identity: Application) -> None:
+    told: list[int] = []
+    auth.TELLERS["test"] = lambda: told.append(auth.EPOCH[0])
+    try:
+        before = auth.EPOCH[0]
+        with identity.database.write() as db:
+            auth.forget()
+            assert auth.EPOCH[0] == before and db is not None
+        assert auth.EPOCH[0] == before + 1 and told == [before + 1]
+        with identity.database.write(): pass
+        auth.forget()
+        assert told == [before + 1, before + 2]
+    finally:
+        del auth.TELLERS["test"]
 
 
 def test_who_may_look_at_whose_token(nobody: Client, admin: Client, demo: Client, watcher: Client) -> None:

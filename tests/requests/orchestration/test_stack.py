@@ -138,3 +138,31 @@ def test_the_service_describes_itself(stacks: Stacks) -> None:
                        "/template_versions/heat_template_version.rocky/functions?with_condition_func=true").body["template_functions"]
     assert {"repeat", "yaql", "equals"} <= {one["functions"] for one in found}
     assert stacks.ask("GET", "/build_info").status == 200 and stacks.ask("GET", "/services", who="admin").status == 200
+
+
+def test_a_snapshot_brings_a_stack_back(stacks: Stacks) -> None:
+    outputs = {"o": {"value": {"get_attr": ["a", "output"]}}}
+    stacks.make("snap", {"a": thing("1")}, outputs=outputs)
+    path = stacks.path("snap")
+    made = stacks.ask("POST", path + "/snapshots", {"name": "first"})
+    assert made.status == 202 and made.body["snapshot"]["status"] == "IN_PROGRESS"
+    stacks.wait("snap", "SNAPSHOT_COMPLETE")
+    stacks.change("snap", {"a": thing("2"), "b": RANDOM}, outputs=outputs)
+    place = f"{path}/snapshots/{made.body['snapshot']['id']}"
+    assert stacks.ask("GET", place).body["snapshot"]["status"] == "COMPLETE" and stacks.outputs("snap") == {"o": "2"}
+    assert stacks.ask("POST", place + "/restore").status == 202
+    stacks.wait("snap", "RESTORE_COMPLETE")
+    assert stacks.outputs("snap") == {"o": "1"} and set(stacks.resources("snap")) == {"a"}
+    assert stacks.ask("DELETE", place).status == 204 and stacks.ask("GET", place).status == 404
+
+
+def test_an_abandoned_stack_can_be_adopted(stacks: Stacks) -> None:
+    stacks.make("left", {"net": {"type": "OS::Neutron::Net", "properties": {"name": "left"}}})
+    assert stacks.ask("GET", stacks.path("left") + "/export").body["resources"]["net"]["status"] == "COMPLETE"
+    data = stacks.ask("DELETE", stacks.path("left") + "/abandon").body
+    assert stacks.ask("GET", "/stacks/left").status == 404 and stacks.networks() == ["left"]
+    assert stacks.ask("POST", "/stacks", {"stack_name": "found", "adopt_stack_data": data}).status == 201
+    stacks.wait("found", "ADOPT_COMPLETE")
+    assert stacks.resources("found")["net"]["physical_resource_id"] == data["resources"]["net"]["resource_id"]
+    stacks.remove("found")
+    assert stacks.networks() == []

@@ -36,9 +36,9 @@ def validate(token: str, story: Any) -> Identity:
 class Telemetry:
     """The service and its callers."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, url: str = "") -> None:
         auth.validate_with(validate)
-        database = Database(f"sqlite:///{directory}/telemetry.sqlite")
+        database = Database(url or f"sqlite:///{directory}/telemetry.sqlite")
         tables = [*(resource.table for resource in SERVICE.resources), *SERVICE.tables]
         migrate(database, "telemetry", [Base.metadata.tables[table.__tablename__] for table in tables])
         self.bus = MemoryBus("telemetry")

@@ -1,13 +1,18 @@
 """What comes in by itself: samples of hosts, events, the census."""
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import pytest
 from sqlalchemy import func, select
 from tests.requests.telemetry.conftest import OTHER_PROJECT, PROJECT, Telemetry
 
+from pilvi.core.context import Call
 from pilvi.core.events import Event
-from pilvi.telemetry.collect import events, servers
+from pilvi.core.http import client
+from pilvi.core.http.client import Message, Reply
+from pilvi.telemetry.collect import census, events, servers
 from pilvi.telemetry.resources.tables import LifecycleEvent, Metric
 
 ID, OTHER_ID = "11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222"
@@ -109,3 +114,67 @@ def test_old_events_are_forgotten(telemetry: Telemetry) -> None:
     with telemetry.application.database.read() as db:
         assert list(db.scalars(select(LifecycleEvent.seq))) == [2]
         assert not db.scalar(select(func.count()).select_from(Metric))
+
+
+def test_a_host_tells_of_its_own_processors(telemetry: Telemetry) -> None:
+    for at, user, idle in ((1000.0, 10.0, 90.0), (1060.0, 40.0, 100.0)):
+        told = {"at": at, "host": "node1", "processor": {"user": user, "kernel": 5.0, "idle": idle, "iowait": 1.0, "frequency": 2400.0}}
+        servers.on_host(telemetry.application, told, None)  # type: ignore[arg-type]
+    (thing,) = telemetry.get("/v1/resource/nova_compute", who="admin")
+    assert telemetry.get("/v1/resource/nova_compute") == [] and thing["host_name"] == "node1"
+    found = {name: telemetry.get(f"/v1/metric/{id}/measures?granularity=60", who="admin")[-1][2] for name, id in thing["metrics"].items()}
+    assert found["compute.node.cpu.percent"] == 75.0 and found["compute.node.cpu.user.percent"] == 75.0
+    assert found["compute.node.cpu.idle.percent"] == 25.0 and found["compute.node.cpu.frequency"] == 2400.0
+    assert found["compute.node.cpu.idle.time"] == 100e9
+
+
+def test_the_census_counts_through_the_services(telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = {
+        "volume": {"volumes": [{"id": ID, "size": 7, "name": "data", "os-vol-tenant-attr:tenant_id": PROJECT,
+                                "created_at": "2026-01-01T00:00:00.0"}],
+                   "snapshots": [{"id": OTHER_ID, "size": 3, "project_id": PROJECT}],
+                   "pools": [{"name": "node1@file#file", "capabilities": {"total_capacity_gb": 9.5, "free_capacity_gb": 4.0,
+                                                                          "allocated_capacity_gb": 5}}]},
+        "image": {"images": [{"id": "33333333-3333-3333-3333-333333333333", "size": 123, "owner": PROJECT, "name": "linux",
+                              "disk_format": "raw"},
+                             {"id": "44444444-4444-4444-4444-444444444444", "size": None, "owner": PROJECT}]},
+        "network": {"floatingips": [{"id": "55555555-5555-5555-5555-555555555555", "project_id": PROJECT}]},
+        "objectstore": {"accounts": [{"account": "AUTH_x", "project_id": PROJECT, "containers": 1, "objects": 2, "bytes": 30,
+                                      "received_bytes": 40,
+                                      "sent_bytes": 50}]}}
+
+    class Answering:
+        name = "test"
+
+        def __init__(self, service: str) -> None: self.service = service
+
+        def send(self, message: Message) -> Reply: return Reply(200, {}, json.dumps(answers[self.service]).encode())
+
+    for service in answers: monkeypatch.setitem(client.TRANSPORTS, service, Answering(service))
+    telemetry.application.state["service_call"] = Call
+    census.take(telemetry.application)
+    found = {name: telemetry.get(f"/v1/metric/{id}/measures?granularity=60", who="admin")[-1][2]
+             for thing in telemetry.get("/v1/resource/generic", who="admin") for name, id in thing["metrics"].items()}
+    assert found == {"volume.size": 7, "snapshot.size": 3, "image.size": 123, "ip.floating": 1, "volume.provider.pool.capacity.total": 9.5,
+                     "volume.provider.pool.capacity.free": 4, "volume.provider.pool.capacity.allocated": 5, "storage.objects": 2,
+                     "storage.objects.size": 30, "storage.objects.containers": 1, "storage.objects.incoming.bytes": 40,
+                     "storage.objects.outgoing.bytes": 50}
+    assert telemetry.get(f"/v1/resource/volume/{ID}")["started_at"] == "2026-01-01T00:00:00+00:00"
+
+
+def test_live_counters_are_asked_for_while_somebody_looks(telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    class Compute:
+        name = "test"
+
+        def send(self, message: Message) -> Reply:
+            asked.append(message.path)
+            return Reply(200, {}, b'{"num_cpus": 1}')
+
+    monkeypatch.setitem(client.TRANSPORTS, "compute", Compute())
+    telemetry.application.state["service_call"] = Call
+    sample(telemetry, 1000.0, server())
+    for who in ("member", "reader"): assert telemetry.get(f"/v1/live/{ID}", who=who)["num_cpus"] == 1
+    assert asked == [f"/v2.1/servers/{ID}/diagnostics"]
+    assert telemetry.ask("GET", f"/v1/live/{ID}", who="other")[0] == 403 and telemetry.ask("GET", f"/v1/live/{OTHER_ID}")[0] == 404

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pilvi.telemetry.rating.translate import Heard, Seen, corrections, fact_of
+from pilvi.telemetry.rating.translate import Heard, Seen, corrections, fact_of, sampled
 from pilvi.telemetry.rating.usage import CENSUS, Fact, intervals_of_many, newest
 
 FLAVOR = {"name": "m1.small", "vcpus": 2, "ram": 2048, "disk": 20, "ephemeral": 5}
@@ -116,3 +116,14 @@ def test_a_second_census_finds_nothing_to_correct(events: list[tuple[str, int, f
     assert census([*known, *first], things, began=1500.0, previous=1000.0) == []
     assert all(one.origin == CENSUS for one in first)
     assert {id for id, _, end, _ in bill([*known, *first]) if end == 2000} == {one.resource_id for one in things}
+
+
+def test_what_is_measured_counts_from_each_measurement_on() -> None:
+    first = sampled([], [seen("a", 0, 5), seen("b", 0, 0)], 100)
+    same = sampled(newest(first), [seen("a", 0, 5), seen("b", 0, 0)], 200)
+    more = sampled(newest(first), [seen("a", 0, 7), seen("b", 0, 0)], 300)
+    gone = sampled(newest([*first, *more]), [seen("b", 0, 0)], 400)
+    back = sampled(newest([*first, *more, *gone]), [seen("a", 0, 1), seen("b", 0, 0)], 500)
+    assert same == [] and sampled(newest([*first, *more, *gone]), [seen("b", 0, 0)], 450) == []
+    assert [one for one in bill([*first, *more, *gone, *back]) if one[0] == "a"] == [
+        ("a", 100, 300, 5), ("a", 300, 400, 7), ("a", 400, 500, 0), ("a", 500, 2000, 1)]

@@ -103,7 +103,7 @@ class ComputeAgent:
 
     def measure(self) -> None:
         """Samples what the machines did, for telemetry."""
-        if not self.stopping: meter.send(self.bus, self.node.drivers)
+        if not self.stopping: meter.send(self.bus, self.node.drivers, simulated=self.node.simulated)
 
     def reconcile(self) -> None:
         """Compares machines with records and repairs. Never touches a server that something is being done to."""

@@ -1,6 +1,6 @@
 """Quotas and limits of compute.
 
-Source: Compute API, "Quota sets", "Limits", "Usage reports"; microversions 2.36, 2.50, 2.57.
+Source: Compute API, "Quota sets", "Limits"; microversions 2.36, 2.50, 2.57.
 """
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from pilvi.compute.resources.keypair import Keypair
 from pilvi.compute.resources.server import Server
 from pilvi.compute.resources.server_group import ServerGroup
-from pilvi.core import clock, quota
+from pilvi.core import quota
 from pilvi.core.context import Call
 from pilvi.core.errors import Forbidden
 from pilvi.core.http.routes import Route
@@ -121,39 +121,14 @@ def show_limits(call: Call) -> dict[str, Any]:
     return {"limits": {"rate": [], "absolute": absolute}}
 
 
-def usage(call: Call, id: str) -> dict[str, Any]:
-    """GET /os-simple-tenant-usage/{project}: hours of servers, memory, cores and disk between start and end"""
-    assert call.db is not None and call.request is not None
-    _mine(call, id)
-    query = dict(call.request.query)
-    until = clock.parse(query["end"]) if query.get("end") else clock.now()
-    begin = clock.parse(query["start"]) if query.get("start") else until - 28 * 86400
-    servers, total = [], {"total_memory_mb_usage": 0.0, "total_vcpus_usage": 0.0, "total_local_gb_usage": 0.0, "total_hours": 0.0}
-    for row in call.db.execute(select(Server.__table__).where(Server.project_id == id, Server.launched_at.is_not(None))):
-        hours = max(0.0, min(row.deleted_at or until, until) - max(row.launched_at, begin)) / 3600
-        if not hours: continue
-        flavor = row.flavor
-        total["total_hours"] += hours
-        for name, key in (("memory_mb", "ram"), ("vcpus", "vcpus"), ("local_gb", "disk")):
-            total[f"total_{name}_usage"] += hours * flavor[key]
-        servers.append({"instance_id": row.id, "name": row.name, "hours": hours, "flavor": flavor["name"], "memory_mb": flavor["ram"],
-                        "vcpus": flavor["vcpus"], "local_gb": flavor["disk"], "tenant_id": id, "state": row.state,
-                        "uptime": int(until - row.launched_at),
-                        "started_at": clock.iso(row.launched_at, fraction=True, zone=""),
-                        "ended_at": clock.iso(row.deleted_at, fraction=True, zone="") if row.deleted_at else None})
-    return {"tenant_usage": {"tenant_id": id, "start": clock.iso(begin, fraction=True, zone=""),
-        "stop": clock.iso(until, fraction=True, zone=""),
-                             "server_usages": servers, **total}}
-
-
 LIMIT = {"type": ["integer", "string"], "minimum": -1, "maximum": 2**31 - 1, "pattern": "^-?[0-9]{1,9}$"}
 BODY = {"type": "object", "required": ["quota_set"], "additionalProperties": False, "properties": {"quota_set": {
     "type": "object", "additionalProperties": False, "properties": {
         **dict.fromkeys([*KINDS, "injected_files", "injected_file_content_bytes", "injected_file_path_bytes", "fixed_ips", "floating_ips",
                          "security_groups", "security_group_rules", "networks"], LIMIT), "force": {"type": ["boolean", "string"]},
         "tenant_id": {"type": "string"}}}}}
-_Q, _L, _U = "os_compute_api:os-quota-sets:", "os_compute_api:limits", "os_compute_api:os-simple-tenant-usage:show"
-RULES = {_Q + "show": Rule("@"), _Q + "update": Rule("role:admin"), _L: Rule("@"), _U: Rule("@")}
+_Q, _L = "os_compute_api:os-quota-sets:", "os_compute_api:limits"
+RULES = {_Q + "show": Rule("@"), _Q + "update": Rule("role:admin"), _L: Rule("@")}
 _PATH = "/v2.1/os-quota-sets/{id}"
 ROUTES = [
     Route(_PATH, "GET", show, _Q + "show", transaction="read"),
@@ -162,5 +137,4 @@ ROUTES = [
     Route(_PATH, "DELETE", reset, _Q + "update", status=202, transaction="write"),
     Route(_PATH, "PUT", update, _Q + "update", transaction="write", body=BODY),
     Route("/v2.1/limits", "GET", show_limits, _L, transaction="read"),
-    Route("/v2.1/os-simple-tenant-usage/{id}", "GET", usage, _U, transaction="read"),
 ]

@@ -10,16 +10,20 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from threading import Lock
+from threading import Lock, local
 
 from pilvi.core import clock, trace
 from pilvi.core.context import Identity
+from pilvi.core.db.open import OPEN
 from pilvi.core.errors import Unauthenticated
 
 TOKEN_SECONDS = 10.0
 REMEMBERED = 10_000
 VALIDATORS: dict[str, Callable[[str, trace.Trace | None], Identity]] = {}
 EPOCH = [0]
+PENDING = local()
+TELLERS: dict[str, Callable[[], None]] = {}
+"""How the other processes learn of it, by the way."""
 
 
 def validate_with(validate: Callable[[str, trace.Trace | None], Identity]) -> None:
@@ -28,8 +32,27 @@ def validate_with(validate: Callable[[str, trace.Trace | None], Identity]) -> No
 
 
 def forget() -> None:
-    """Something was revoked: answers given before are asked for again."""
+    """Something was revoked: answers given before are asked for again. Inside a transaction it takes effect with the commit: an answer
+    that is asked for until then would still be the old one."""
+    if getattr(OPEN, "depth", 0): PENDING.revoked = True
+    else: _tell()
+
+
+def committed() -> None:
+    """A transaction of identity has been committed (Database.written)."""
+    if not getattr(PENDING, "revoked", False): return
+    PENDING.revoked = False
+    _tell()
+
+
+def heard() -> None:
+    """Another process has revoked something."""
     EPOCH[0] += 1
+
+
+def _tell() -> None:
+    EPOCH[0] += 1
+    for tell in list(TELLERS.values()): tell()
 
 
 def within(rules: Iterable[Mapping[str, str]], types: Iterable[str], method: str, path: str) -> bool:

@@ -96,6 +96,7 @@ _CHECKS: list[tuple[str, tuple[str, ...], str]] = [
     (f"{READER} or rule:service_role or rule:token_subject", SDP, "validate_token"),
     (f"{ADMIN} or rule:token_subject", SDP, "revoke_token"),
     ("rule:service_or_admin", SP, "list_revoke_events"),
+    (READER, SP, "list_audit_records"),
     ("rule:service_or_admin", SDP, "s3tokens_validate ec2tokens_validate"),
     ("user_id:%(target.trust.trustor_user_id)s", ("project",), "create_trust"),
     (f"{READER} or user_id:%(target.trust.trustor_user_id)s", SP, "list_trusts_for_trustor"),

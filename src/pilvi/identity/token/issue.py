@@ -9,14 +9,14 @@ from typing import Any
 
 from pilvi.core import clock, trace
 from pilvi.core.context import Call
-from pilvi.core.errors import Invalid
+from pilvi.core.errors import Failure, Invalid
 from pilvi.core.http.app import Application, Response
 from pilvi.identity import errors
-from pilvi.identity.resources import trust
-from pilvi.identity.token import scope
+from pilvi.identity.resources import audit_record, trust
+from pilvi.identity.token import receipt, scope
 from pilvi.identity.token.facts import Facts, facts_of
 from pilvi.identity.token.formats import Payload, new_audit_id, seal
-from pilvi.identity.token.methods import METHODS, Proof
+from pilvi.identity.token.methods import METHODS, Proof, domain_of
 from pilvi.identity.token.validate import body_of
 
 STORIES = 10_000
@@ -29,6 +29,9 @@ BODY = {"type": "object", "required": ["auth"], "properties": {"auth": {
             "password": {"type": "object", "required": ["user"], "properties": {"user": {
                 "type": "object", "required": ["password"],
                 "properties": {**scope.NAMES, "domain": scope.NAMED, "password": {"type": "string", "maxLength": 4096}}}}},
+            "totp": {"type": "object", "required": ["user"], "properties": {"user": {
+                "type": "object", "required": ["passcode"],
+                "properties": {**scope.NAMES, "domain": scope.NAMED, "passcode": {"type": ["string", "integer"]}}}}},
             "application_credential": {"type": "object", "required": ["secret"], "properties": {
                 **scope.NAMES, "secret": TEXT, "user": USER}},
             "token": {"type": "object", "required": ["id"], "properties": {"id": TEXT}}}},
@@ -36,7 +39,31 @@ BODY = {"type": "object", "required": ["auth"], "properties": {"auth": {
 
 
 def issue(call: Call) -> Response:
-    """The token goes into X-Subject-Token, its facts and the catalogue into the body."""
+    """The token goes into X-Subject-Token, its facts and the catalogue into the body. Each attempt is told to the audit log."""
+    assert call.application is not None
+    methods = [str(method)[:80] for method in call.body["auth"]["identity"]["methods"]]
+    try: response = _issue(call)
+    except Failure as failure:
+        _note(call.application, _named_user(call), "failure", methods, reason=str(failure.status))
+        raise
+    if response.status == 401: _note(call.application, response.body["receipt"]["user"]["id"], "pending", methods, reason="401")
+    else: _note(call.application, response.body["token"]["user"]["id"], "success", response.body["token"]["methods"])
+    return response
+
+
+def _note(app: Application, user_id: str, outcome: str, methods: list[str], *, reason: str = "") -> None:
+    with app.database.write() as db: audit_record.note_login(db, user_id, outcome, methods, reason=reason)
+
+
+def _named_user(call: Call) -> str:
+    """Whom an attempt that failed was about: the user's id or name, as the client wrote it."""
+    for given in call.body["auth"]["identity"].values():
+        user = given.get("user") if isinstance(given, dict) else None
+        if isinstance(user, dict) and (user.get("id") or user.get("name")): return str(user.get("id") or user.get("name"))[:255]
+    return ""
+
+
+def _issue(call: Call) -> Response:
     assert call.application is not None and call.request is not None
     app, asked = call.application, call.body["auth"]
     story = trace.Trace(steps={"ask": "boot.01", "answer": "boot.02"})
@@ -44,6 +71,8 @@ def issue(call: Call) -> Response:
         trace.mark("boot.01", "client", "identity", call.request.transport, methods=asked["identity"]["methods"][:8])
         with trace.step("boot.02", "identity", "client", call.request.transport) as carried:
             proof, methods = _authenticate(call, asked["identity"])
+            if (rules := receipt.missing(proof.user, methods, set(METHODS))) is not None:
+                return receipt.refusal(app, proof.user, domain_of(app, proof.user), methods, rules)
             wish = scope.scope_of(app, asked.get("scope"), proof)
             payload, facts = prepare(app, proof, methods, wish)
             carried |= {"user": facts.user["name"], "scope": payload.scope or "unscoped"}
@@ -93,5 +122,5 @@ def _authenticate(call: Call, identity: dict[str, Any]) -> tuple[Proof, list[str
     earlier = next((proof.earlier for proof in proofs if proof.earlier), None)
     credential = next((proof.credential for proof in proofs if proof.credential), None)
     access_token = next((proof.access_token for proof in proofs if proof.access_token), None)
-    used = list(dict.fromkeys([*(earlier.methods if earlier else []), *methods]))
+    used = list(dict.fromkeys([*(earlier.methods if earlier else []), *receipt.shown(call, proofs[0].user), *methods]))
     return Proof(proofs[0].user, earlier, credential, access_token), used

@@ -19,10 +19,12 @@ from pilvi.core.http.app import Application
 from pilvi.identity import errors
 from pilvi.identity.resources import oauth1
 from pilvi.identity.resources.application_credential import ApplicationCredential
+from pilvi.identity.resources.credential import Credential, opened
 from pilvi.identity.resources.domain import Domain
 from pilvi.identity.resources.oauth1 import AccessToken
 from pilvi.identity.resources.user import User
-from pilvi.identity.token import passwords
+from pilvi.identity.signature import passcode
+from pilvi.identity.token import compliance, passwords
 from pilvi.identity.token.formats import Payload
 from pilvi.identity.token.validate import read
 
@@ -52,6 +54,11 @@ def enabled(db: Session, user: User | None) -> bool:
     return bool(user and user.enabled and db.scalar(select(Domain.enabled).where(Domain.id == user.domain_id)))
 
 
+def domain_of(app: Application, user: User) -> dict[str, Any]:
+    """{id, name} of a user's domain."""
+    with app.database.read() as db: return {"id": user.domain_id, "name": db.scalar(select(Domain.name).where(Domain.id == user.domain_id))}
+
+
 def _by_password(call: Call, given: dict[str, Any]) -> Proof:
     app = _application(call)
     asked = given["user"]
@@ -59,14 +66,33 @@ def _by_password(call: Call, given: dict[str, Any]) -> Proof:
         user = user_named(db, asked)
         good = enabled(db, user)
     fits = passwords.fits(app, asked["password"], user.password if user else None)
-    if user is None or not fits or not good: raise errors.LoginRefused()
+    if compliance.locked(app, user) or not fits or user is None or not good:
+        if not fits: compliance.count_failure(app, user)
+        raise errors.LoginRefused()
+    compliance.check_user(app, user)
+    compliance.record_success(app, user, asked["password"])
+    return Proof(user)
+
+
+def _by_passcode(call: Call, given: dict[str, Any]) -> Proof:
+    """TOTP: a passcode of this or the last half minute, from any of the user's secrets."""
+    app, asked = _application(call), given["user"]
+    with app.database.read() as db:
+        user = user_named(db, asked)
+        good = enabled(db, user)
+        rows = list(db.query(Credential).filter_by(user_id=user.id, type="totp")) if user else []
+        secrets = [opened(app, row) for row in rows]
+    fits = any(passcode.fits(secret, str(asked["passcode"]), clock.now()) for secret in secrets)
+    if user is None or not fits or not good or compliance.locked(app, user):
+        if user is not None and not fits: compliance.count_failure(app, user)
+        raise errors.LoginRefused()
     return Proof(user)
 
 
 def _by_token(call: Call, given: dict[str, Any]) -> Proof:
     app = _application(call)
     payload = read(app, given["id"])
-    if payload is None: raise errors.LoginRefused()
+    if payload is None: raise errors.TokenNotFound()
     if payload.delegation: raise Forbidden(action=f"Using a token of kind {payload.delegation[0]} to create another token")
     with app.database.read() as db: user = db.get(User, payload.user_id)
     if user is None: raise errors.LoginRefused()
@@ -109,4 +135,4 @@ def _application(call: Call) -> Application:
 
 METHODS: dict[str, Method] = {
     "password": _by_password, "token": _by_token, "application_credential": _by_application_credential,
-    "oauth1": _by_access_token}
+    "oauth1": _by_access_token, "totp": _by_passcode}

@@ -23,3 +23,9 @@ def fits(app: Application, password: str, stored: str | None) -> bool:
     if "decoy" not in app.state: app.state["decoy"] = hash_password("nobody", app.config.password_rounds)
     with HASHING: same = check_password(password, stored or app.state["decoy"])
     return same and stored is not None
+
+
+def outdated(app: Application, stored: str) -> bool:
+    """Was it hashed at another cost than is configured now? (The cheapest one is on purpose: long random words.)"""
+    cost = stored.split("$")[2:3]
+    return bool(cost) and cost[0].isdigit() and int(cost[0]) not in (CHEAPEST_ROUNDS, app.config.password_rounds)

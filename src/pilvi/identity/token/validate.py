@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from pilvi.core import clock, trace
 from pilvi.core.context import Call, Identity
-from pilvi.core.errors import Forbidden, Unauthenticated
+from pilvi.core.errors import Forbidden, Invalid, Unauthenticated
 from pilvi.core.http import auth
 from pilvi.core.http.app import Application, Response
 from pilvi.core.wire import Base
@@ -28,10 +28,11 @@ from pilvi.identity.token.formats import Payload, unseal
 
 
 class Revocation(Base):
-    """A token that was ended before its time; kept until it would have expired."""
+    """A token that was ended before its time, and with it those that were made from it; kept until they would have expired."""
     __tablename__ = "identity_revocations"
     audit_id: Mapped[str] = mapped_column(primary_key=True)
     expires_at: Mapped[float]
+    revoked_at: Mapped[float] = mapped_column(default=clock.now)
 
 
 def read(app: Application, token: str) -> Payload | None:
@@ -39,7 +40,7 @@ def read(app: Application, token: str) -> Payload | None:
     payload = unseal(app.state["keyring"].current(), token)
     if payload is None or payload.expires_at <= clock.now(): return None
     with app.database.read() as db:
-        if db.get(Revocation, payload.audit_ids[0]): return None
+        if db.execute(select(Revocation.audit_id).where(Revocation.audit_id.in_(payload.audit_ids))).first(): return None
         signed_out_at = db.scalar(select(User.signed_out_at).where(User.id == payload.user_id, User.enabled))
     return None if signed_out_at is None or signed_out_at > payload.issued_at else payload
 
@@ -129,6 +130,17 @@ def revoke(call: Call) -> None:
         db.execute(delete(Revocation).where(Revocation.expires_at < clock.now()))
         db.merge(Revocation(audit_id=payload.audit_ids[0], expires_at=payload.expires_at))
     auth.forget()
+
+
+def list_revocations(call: Call) -> dict[str, Any]:
+    """GET /v3/OS-REVOKE/events: the tokens that were ended before their time, since the instant that is asked for."""
+    assert call.db is not None and call.request is not None
+    try: since = clock.parse(call.request.one("since") or "1970-01-01T00:00:00")
+    except ValueError: raise Invalid("Invalid timestamp in since.") from None
+    rows = call.db.query(Revocation).where(Revocation.revoked_at >= since, Revocation.expires_at > clock.now())
+    events = [{"audit_id": row.audit_id, "issued_before": clock.iso(row.revoked_at, fraction=True),
+               "revoked_at": clock.iso(row.revoked_at, fraction=True)} for row in rows.order_by(Revocation.revoked_at)]
+    return {"events": events, "links": links(call)}
 
 
 def show_catalogue(call: Call) -> dict[str, Any]:

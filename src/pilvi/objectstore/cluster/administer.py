@@ -45,12 +45,12 @@ def change(directory: Path, act: Callable[[Ring], Ring], only: str = "") -> None
 
 
 def add(directory: Path, node: str, url: str, devices: dict[str, float], *, region: int = 1, zone: int = 1, only: str = "") -> None:
-    """Adds a node's devices, {name: weight}; those it has already get the weight. They are used from the next rebalance on."""
+    """Adds a node's devices, {name: weight}; those it has already get weight, place and address. Used from the next rebalance on."""
     def act(ring: Ring) -> Ring:
         for name, weight in devices.items():
             known = find(ring, node, name)
             if known is None: ring = build.with_device(ring, Device(0, region, zone, node, name, weight, url))
-            else: ring = build.with_weight(ring, known.id, weight)
+            else: ring = build.with_place(build.with_weight(ring, known.id, weight), known.id, region, zone, url)
         return ring
     change(directory, act, only)
 

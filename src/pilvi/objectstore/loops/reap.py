@@ -6,6 +6,7 @@ from pilvi.core.reconcile import repaired
 from pilvi.objectstore.cluster import databases
 from pilvi.objectstore.loops.work import Work
 from pilvi.objectstore.node.database import Missing
+from pilvi.objectstore.node.device import LocalDevice
 from pilvi.objectstore.node.interface import ContainerEntry, ListQuery, NoContainer, NoObject, NotEmpty, ObjectEntry, Outdated
 from pilvi.objectstore.node.operations import Page, entries
 
@@ -15,14 +16,24 @@ async def reap(work: Work) -> None:
     ring = work.members.rings["account"]
     done: set[str] = set()
     for device in work.devices():
-        for partition, hashed in await work.run(device.accounts.all):
-            if hashed in done or not work.leads(ring, partition): continue
+        for partition, hashed in await work.run(_candidates, work, device):
             try: info = await work.run(device.accounts.handle(partition, hashed).info)
             except Missing: continue
             if info.exists or not info.deleted or info.details.get("reaped"): continue
-            done.add(hashed)
-            try: await _account(work, info.account, info.deleted)
-            except (Unavailable, NotEmpty): continue  # the next round
+            if hashed not in done and work.leads(ring, partition):
+                done.add(hashed)
+                try: await _account(work, info.account, info.deleted)
+                except (Unavailable, NotEmpty): pass
+                else: continue
+            device.accounts.touched.add(device.accounts.path(partition, hashed))  # the next round looks again, if only at who leads
+
+
+def _candidates(work: Work, device: LocalDevice) -> list[tuple[int, str]]:
+    """Accounts that have changed; all of them the first time."""
+    key = f"{device.path}/accounts"
+    if key in work.reclaimed: return device.accounts.take_touched()
+    work.reclaimed[key] = 0.0
+    return device.accounts.all()
 
 
 async def _account(work: Work, account: str, deleted: int) -> None:

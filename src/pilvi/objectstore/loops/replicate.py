@@ -10,6 +10,7 @@ from hashlib import blake2b
 
 import msgspec
 
+from pilvi.core import clock
 from pilvi.core.errors import Failure
 from pilvi.core.reconcile import repaired
 from pilvi.objectstore import timestamp as time
@@ -27,6 +28,7 @@ ROWS = 1000
 PUSHES = 8
 """Files on their way to one device at a time."""
 CALL_SECONDS = 60.0
+RECLAIM_SECONDS = 1800.0
 
 
 async def replicate(work: Work) -> None:
@@ -42,7 +44,7 @@ async def replicate(work: Work) -> None:
 async def replicate_objects(work: Work, device: LocalDevice, folder: str, ring: Ring) -> None:
     """One policy's files on a device."""
     partitions = await work.run(device.disk.partitions, folder)
-    for partition in partitions: await work.run(_reclaim, work, device, folder, partition)
+    await reclaim(work, device, folder, partitions)
     others: dict[Device, list[int]] = {}
     for partition in partitions:
         for target in ring.nodes(partition):
@@ -134,6 +136,14 @@ async def _give_up(work: Work, device: LocalDevice, folder: str, partition: int,
     repaired("replicate", "give up", device=device.name, partition=partition, files=len(mine))
 
 
+async def reclaim(work: Work, device: LocalDevice, folder: str, partitions: list[int]) -> None:
+    """From time to time."""
+    key = f"{device.path}/{folder}"
+    if clock.monotonic() - work.reclaimed.get(key, -RECLAIM_SECONDS) < RECLAIM_SECONDS: return
+    work.reclaimed[key] = clock.monotonic()
+    for partition in partitions: await work.run(_reclaim, work, device, folder, partition)
+
+
 def _reclaim(work: Work, device: LocalDevice, folder: str, partition: int) -> None:
     """Forgets old tombstones, and metadata of data that has been replaced."""
     files = device.disk.manifest(folder, partition)
@@ -176,10 +186,17 @@ async def _push_database(work: Work, device: LocalDevice, kind: str, place: tupl
                          target: Device) -> tuple[int, str] | None:
     """Tells a copy what is new here; what it then knows (last row, digest of the facts), None if that is not all."""
     try:
-        handle = device.databases(kind).handle(*place)
+        databases = device.databases(kind)
+        path = databases.path(*place)
+        known = work.told.get((path, target))
+        if known and known[:2] == (peer, databases.writes[path]): return known[2]
+        handle = databases.handle(*place)
         while True:
+            writes = databases.writes[path]
             changes, facts, point = await work.run(_changes, handle, kind, peer)
-            if not changes.rows and facts == point: return changes.last, facts
+            if not changes.rows and facts == point:
+                work.told[path, target] = (peer, writes, (changes.last, facts))
+                return changes.last, facts
             peer = await work.members.call(target, "database_merge", kind, *place, changes.info, changes.rows, seconds=CALL_SECONDS)
             await work.run(handle.set_point, peer, changes.last, facts)
     except Missing: return None
@@ -211,6 +228,9 @@ def _tidy_database(work: Work, device: LocalDevice, kind: str, place: tuple[int,
             databases.forget(*place)
         repaired("replicate", "give up", device=device.name, database=place[1])
         return
+    path = databases.path(*place)
+    if work.reclaimed.get(path) == databases.writes[path]: return
+    work.reclaimed[path] = databases.writes[path]
     old = time.now() - int(work.options.reclaim_seconds * time.TICKS)
     (container if kind == "container" else account).reclaim(handle, old)
     info = handle.info()

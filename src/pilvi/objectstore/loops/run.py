@@ -37,7 +37,7 @@ def schedule(options: StorageOptions) -> dict[Round, float]:
     """{loop: seconds between two rounds}"""
     if not options.replicate_seconds: return {}
     return {update: 1.0, expire: 5.0, reap: 5.0, replicate: options.replicate_seconds, reconstruct: options.replicate_seconds,
-            reconcile: options.replicate_seconds,
+            reconcile: 10 * options.replicate_seconds,
             audit: 10 * options.replicate_seconds}
 
 

@@ -22,6 +22,10 @@ class Work:
     def __init__(self, store: ClusterStore, node: LocalNode, options: StorageOptions) -> None:
         self.store, self.members, self.node, self.options = store, store.members, node, options
         self.teller = ContainerTeller(store.members)
+        self.told: dict[tuple[str, Device], tuple[str, int, tuple[int, str]]] = {}
+        """{(path of a database, a copy's device): (the copy's id, writes here, what it knows)}: what needs no second look."""
+        self.reclaimed: dict[str, float] = {}
+        """{folder: when old tombstones in it were last looked for}"""
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="object-loops")
 
     async def run(self, function: Callable[..., T], *arguments: Any) -> T:

@@ -10,16 +10,23 @@ from pilvi.objectstore.middleware.catch_errors import CatchErrors
 from pilvi.objectstore.middleware.copy import Copy
 from pilvi.objectstore.middleware.cors import Cors
 from pilvi.objectstore.middleware.dlo import DynamicLargeObjects
+from pilvi.objectstore.middleware.domain_remap import DomainRemap
+from pilvi.objectstore.middleware.encryption import Encryption
+from pilvi.objectstore.middleware.formpost import FormPost
 from pilvi.objectstore.middleware.gatekeeper import Gatekeeper
 from pilvi.objectstore.middleware.info import Info
 from pilvi.objectstore.middleware.keystone import Keystone
 from pilvi.objectstore.middleware.listing_formats import ListingFormats
 from pilvi.objectstore.middleware.object_versioning import ObjectVersioning
 from pilvi.objectstore.middleware.quotas import AccountQuotas, ContainerQuotas
+from pilvi.objectstore.middleware.ratelimit import RateLimit
+from pilvi.objectstore.middleware.s3.api import S3
 from pilvi.objectstore.middleware.slo import StaticLargeObjects
+from pilvi.objectstore.middleware.staticweb import StaticWeb
 from pilvi.objectstore.middleware.symlink import Symlinks
 from pilvi.objectstore.middleware.tempauth import TempAuth
 from pilvi.objectstore.middleware.tempurl import TempURL
+from pilvi.objectstore.middleware.usage import Usage
 from pilvi.objectstore.middleware.versioned_writes import VersionedWrites
 from pilvi.objectstore.proxy.conditional import Conditional
 from pilvi.objectstore.proxy.end import End
@@ -31,13 +38,19 @@ ORDER: Sequence[Link] = (
     CatchErrors,
     Gatekeeper,
     Info,
+    DomainRemap,
     Cors,
     ListingFormats,
     TempURL,
+    FormPost,
+    S3,
     TempAuth,
     Keystone,
+    Usage,
+    RateLimit,
     BulkDelete,
     Archive,
+    StaticWeb,
     Conditional,
     Copy,
     ContainerQuotas,
@@ -47,6 +60,7 @@ ORDER: Sequence[Link] = (
     VersionedWrites,
     ObjectVersioning,
     Symlinks,
+    Encryption,
 )
 
 

@@ -10,6 +10,7 @@ import asyncio
 
 from pilvi.core.context import ANONYMOUS, Identity
 from pilvi.core.errors import Failure, Unauthenticated
+from pilvi.core.http.auth import within
 from pilvi.objectstore.errors import Refused
 from pilvi.objectstore.proxy import acl
 from pilvi.objectstore.proxy.message import Handler, Request, Response
@@ -30,8 +31,14 @@ class Keystone:
     async def __call__(self, request: Request) -> Response:
         if request.authorize is not None: return await self.application(request)
         request.identity = await self._identify(request.headers.get("x-auth-token") or request.headers.get("x-storage-token", ""))
+        self.check_rules(request)
         request.authorize, request.deny = self.authorize, self.deny
         return await self.application(request)
+
+    def check_rules(self, request: Request) -> None:
+        """An application credential may be good for some requests only. Raises Refused."""
+        rules = request.identity.delegation.access_rules if request.identity.delegation else None
+        if rules is not None and not within(rules, ("object-store",), request.method, request.path): raise Refused(401)
 
     async def _identify(self, token: str) -> Identity:
         """ANONYMOUS for a token that is not valid: what is public stays so."""

@@ -38,6 +38,11 @@ class TempAuth:
         """{token: (user, when it ends)}"""
         if self.users: world.info["tempauth"] = {"account_acls": True}
 
+    @classmethod
+    def of(cls, world: World, application: Handler) -> TempAuth | None:
+        """The world's, for links that check its users' keys themselves; None: it has no users."""
+        return cls(application, world) if world.config.tempauth_users else None
+
     async def __call__(self, request: Request) -> Response:
         if not self.users: return await self.application(request)
         if request.path.startswith("/auth/"): return self._log_in(request)

@@ -86,7 +86,6 @@ class VersionReading(ABC):
         stat = await self.world.facts.container(request, account, container, fresh=True)
         if any(request.headers.get(name) for name in LEGACY) or (stat and stat.metadata.get(LEGACY[0]) and is_true(given)):
             raise Refused(400, "Cannot enable object versioning on a container that uses X-Versions-Location or X-History-Location", PLAIN)
-        if not is_true(given) and not (stat and stat.metadata.get(ENABLED)): return
         if stat is None and request.method == "POST": return
         policy = self.world.store.policies[stat.policy].name if stat else request.headers.get("x-storage-policy")
         path = f"/{request.parts[0]}/{account}/{versions.container_of(container)}"

@@ -16,8 +16,8 @@ from pilvi.objectstore.node.listing import page
 SCHEMA = """CREATE TABLE row (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, timestamp INTEGER NOT NULL,
             deleted INTEGER NOT NULL, size INTEGER, etag TEXT, content_type TEXT, type_at INTEGER, posted INTEGER, policy INTEGER);
             CREATE UNIQUE INDEX row_name ON row (name);
-            CREATE TABLE total (objects INTEGER, size INTEGER);
-            INSERT INTO total VALUES (0, 0);"""
+            CREATE TABLE total (objects INTEGER, size INTEGER, misplaced INTEGER);
+            INSERT INTO total VALUES (0, 0, 0);"""
 COLUMNS = "name, timestamp, deleted, size, etag, content_type, type_at, posted, policy"
 CHUNK = 500
 
@@ -154,7 +154,9 @@ def _merge(handle: Handle, rows: Sequence[tuple[Any, ...]]) -> None:
     db.executemany("DELETE FROM row WHERE name = ?", [(row.name,) for row in write if row.name in known])
     db.executemany(f"INSERT INTO row ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?)", write)
     if objects or size: db.execute("UPDATE total SET objects = objects + ?, size = size + ?", (objects, size))
-    created, deleted = db.execute("SELECT created, deleted FROM info").fetchone()
+    info = handle.info()
+    if any(row.policy != info.details.get("policy", 0) for row in write): db.execute("UPDATE total SET misplaced = 1")
+    created, deleted = info.created, info.deleted
     alive = max((row.timestamp for row in write if not row.deleted), default=0)
     if alive and deleted >= created > 0:
         db.execute("UPDATE info SET created = ?", (max(alive, deleted + 1),))
@@ -173,6 +175,7 @@ def merge_info(handle: Handle, theirs: Info) -> bool:
         ours_at, at = mine.details.get("policy_at", 0), theirs.details.get("policy_at", 0)
         if at > mine.deleted and (at < ours_at or ours_at <= mine.deleted) and at != ours_at:
             mine.details = {**mine.details, "policy": theirs.details["policy"], "policy_at": at}
+            handle.connection.execute("UPDATE total SET misplaced = 1")
             changed = True
         if changed: handle.save(mine)
     return changed
@@ -181,9 +184,12 @@ def merge_info(handle: Handle, theirs: Info) -> bool:
 def misplaced(handle: Handle, limit: int) -> list[ObjectRow]:
     """Rows of objects that were stored under another policy than the container's."""
     with handle.lock:
+        if not handle.connection.execute("SELECT misplaced FROM total").fetchone()[0]: return []
         policy = handle.info().details.get("policy", 0)
-        return [ObjectRow(*row) for row in handle.connection.execute(
+        found = [ObjectRow(*row) for row in handle.connection.execute(
             f"SELECT {COLUMNS} FROM row WHERE policy != ? ORDER BY id LIMIT ?", (policy, limit))]
+        if not found: handle.connection.execute("UPDATE total SET misplaced = 0")
+        return found
 
 
 def reclaim(handle: Handle, before: int) -> int:

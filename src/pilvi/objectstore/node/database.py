@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,8 +67,8 @@ class Changes(NamedTuple):
 class Handle:
     """A database that is open, or is opened when it's used. `lock` guards the connection; `waiting` are rows that writers left."""
 
-    def __init__(self, path: str, touched: set[str]) -> None:
-        self.path, self._touched = path, touched
+    def __init__(self, path: str, wrote: Callable[[str], None]) -> None:
+        self.path, self._wrote = path, wrote
         self.lock = threading.RLock()
         self.waiting: list[tuple[tuple[Any, ...], list[BaseException | bool]]] = []
         self.waiting_lock = threading.Lock()
@@ -98,7 +98,7 @@ class Handle:
                 self.connection.execute("ROLLBACK")
                 raise
             self.connection.execute("COMMIT")
-            self._touched.add(self.path)
+            self._wrote(self.path)
 
     def info(self) -> Info:
         """Read in the caller's lock, or alone."""
@@ -162,11 +162,27 @@ class Databases:
         self.root.mkdir(exist_ok=True)
         self.touched: set[str] = set()
         """Paths of those written since somebody last took the set."""
+        self.writes: Counter[str] = Counter()
+        """{path: how often it was written} since this process began."""
+        self._ids: dict[str, str] = {}
         self._open: OrderedDict[str, Handle] = OrderedDict()
         self._lock = threading.Lock()
 
     def path(self, partition: int, hashed: str) -> str:
         return f"{self.root}/{partition}/{hashed}.db"
+
+    def _wrote(self, path: str) -> None:
+        self.touched.add(path)
+        self.writes[path] += 1
+
+    def id_of(self, partition: int, hashed: str) -> str:
+        """A database's id, "" if there is none; without opening it twice."""
+        path = self.path(partition, hashed)
+        if path not in self._ids:
+            try: self._ids[path] = self.handle(partition, hashed).info().id
+            except Missing: return ""
+        elif not os.path.exists(path): return ""
+        return self._ids[path]
 
     def handle(self, partition: int, hashed: str) -> Handle:
         """The open database. Raises Missing."""
@@ -177,7 +193,7 @@ class Databases:
                 self._open.move_to_end(path)
                 return found
             if not os.path.exists(path): raise Missing(hashed)
-            made = self._open[path] = Handle(path, self.touched)
+            made = self._open[path] = Handle(path, self._wrote)
             if len(self._open) > OPEN_DATABASES: self._evict()
             return made
 
@@ -236,6 +252,7 @@ class Databases:
         path = self.path(partition, hashed)
         with self._lock:
             handle = self._open.pop(path, None)
+            self._ids.pop(path, None)
             if handle: handle.close()
             for file in (path, path + "-wal", path + "-shm"):
                 if os.path.exists(file): act(file)

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -38,9 +39,11 @@ class LocalNode:
         return found
 
     async def run(self, function: Callable[..., T], *arguments: Any) -> T:
-        """In a thread; what the disk itself refuses is NodeDown, so that another copy is tried."""
+        """In a thread; what the disk itself refuses, or a damaged database, is NodeDown, so that another copy is tried."""
         try: return await asyncio.get_running_loop().run_in_executor(self.threads, function, *arguments)
-        except OSError as failure: raise NodeDown(reason=str(failure)) from failure
+        except (OSError, sqlite3.DatabaseError) as failure:
+            if getattr(failure, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL: raise Full() from failure
+            raise NodeDown(reason=str(failure)) from failure
 
     async def call(self, device: str, operation: str, *arguments: Any) -> Any:
         there = self.device(device)

@@ -200,11 +200,7 @@ def account_reaped(device: LocalDevice, partition: int, hashed: str, deleted: in
 
 def database_ids(device: LocalDevice, kind: str, places: list[tuple[int, str]]) -> list[str]:
     """The ids of databases, "" for one that is not here: another id means that a copy was made anew and must be told everything."""
-    found = []
-    for partition, hashed in places:
-        try: found.append(device.databases(kind).handle(partition, hashed).info().id)
-        except Missing: found.append("")
-    return found
+    return [device.databases(kind).id_of(*place) for place in places]
 
 
 def database_merge(device: LocalDevice, kind: str, partition: int, hashed: str, info: Info, rows: list[tuple[Any, ...]]) -> str:

@@ -77,7 +77,7 @@ async def apply(request: Request, response: Response) -> Response:
         kept = {name: value for name, value in headers.items() if name in KEPT or name.startswith("x-object-")}
         return Response(status, {**kept, "content-type": HTML} if status == 412 else kept, page(status), response.notes)
     wanted = ranges.parse(request.headers.get("range")) if _still_same(request, headers) else None
-    return await cut(response, wanted) if wanted and request.method == "GET" else response
+    return await cut(response, wanted) if wanted and (request.method == "GET" or request.source == "S3") else response
 
 
 def _still_same(request: Request, headers: dict[str, str]) -> bool:
@@ -107,7 +107,7 @@ async def cut(response: Response, wanted: list[ranges.Wanted]) -> Response:
     heads = [f"--{boundary}\r\nContent-Type: {kind}\r\nContent-Range: bytes {begin}-{end - 1}/{body.length}\r\n\r\n".encode(
         "utf-8", "surrogateescape") for begin, end in met]
     length = sum(len(head) + end - begin + 2 for head, (begin, end) in zip(heads, met, strict=True)) + len(boundary) + 4
-    headers |= {"content-type": f"multipart/byteranges; boundary={boundary}", "content-length": str(length)}
+    headers |= {"content-type": f"multipart/byteranges;boundary={boundary}", "content-length": str(length)}
     response.body, response.on_close = _parts(body, heads, met, boundary), body.close
     return response
 

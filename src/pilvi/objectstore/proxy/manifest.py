@@ -17,7 +17,7 @@ from pilvi.objectstore.proxy.message import PLAIN
 from pilvi.objectstore.proxy.segments import Segment
 
 MANIFEST_BYTES = 8 * 1024 * 1024
-MOST_SEGMENTS = 1000
+MOST_SEGMENTS = 10_000
 KEYS = {"path", "etag", "size_bytes", "range"}
 
 Entry = dict[str, Any]

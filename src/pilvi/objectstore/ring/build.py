@@ -42,6 +42,11 @@ def with_weight(ring: Ring, device_id: int, weight: float) -> Ring:
     return _with(ring, device_id, lambda device: structs.replace(device, weight=weight))
 
 
+def with_place(ring: Ring, device_id: int, region: int, zone: int, url: str) -> Ring:
+    """With a device at another place or address."""
+    return _with(ring, device_id, lambda device: structs.replace(device, region=region, zone=zone, url=url))
+
+
 def without_device(ring: Ring, device_id: int) -> Ring:
     """Without a device that is gone: the rebalance gives all of its partitions to others at once."""
     return _with(ring, device_id, lambda device: None)

@@ -18,7 +18,7 @@ from pilvi.core.policy import Rule
 from pilvi.core.resource import PERSONAS
 from pilvi.core.state import WrongState
 from pilvi.orchestration import errors
-from pilvi.orchestration.resources import lookup, stack_preview, stack_view
+from pilvi.orchestration.resources import export, lookup, stack_preview, stack_view
 from pilvi.orchestration.resources.stack_request import BODY, Request, name_of, planned, read, with_files
 from pilvi.orchestration.resources.tables import Stack
 from pilvi.orchestration.stack import converge, credentials, plan, wish
@@ -41,18 +41,18 @@ def create(call: Call) -> Response:
     name = name_of(request)
     _check_room(call, name)
     stack_id = new_id()
-    made = _plan(call, request, request.template, request.files, request.environment, name, stack_id)
-    adopted = request.raw.get("adopt_stack_data")
-    if adopted: raise errors.ActionUnsupported(action="Stack adoption", what="this cloud")
+    template = request.template if request.template is not None else export.template_of(request.raw.get("adopt_stack_data"))
+    made = _plan(call, request, template, request.files, request.environment, name, stack_id)
     rollback = request.flag("disable_rollback", True)
     values: dict[str, Any] = {"timeout_minutes": request.timeout(), "tags": request.tags() or [], "disable_rollback": bool(rollback)}
     kept = credentials.given(call)
     assert call.application is not None
+    adopted = export.adopted(request.raw.get("adopt_stack_data"))
     try:
         with call.application.database.write() as call.db:
             _check_room_in(call.db, call, name)
             stack = wish.create(call.db, made, id=stack_id, name=name, project_id=call.project_id, user_id=call.user_id,
-                                user_name=call.identity.user_name, credentials=kept, root_id=stack_id, **values)
+                                user_name=call.identity.user_name, credentials=kept, root_id=stack_id, adopted=adopted, **values)
     except Exception:
         credentials.release(call.application, kept)
         raise

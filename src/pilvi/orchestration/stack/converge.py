@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from pilvi.core import clock
 from pilvi.core.crypto import new_id
 from pilvi.orchestration import graph
-from pilvi.orchestration.resources.tables import NEVER, Stack, StackResource, StackTask
+from pilvi.orchestration.resources.tables import NEVER, Stack, StackResource, StackSnapshot, StackTask
 from pilvi.orchestration.stack import record
 from pilvi.orchestration.stack.states import STACK
 from pilvi.orchestration.template import parse
@@ -136,10 +136,25 @@ def _end(db: Session, stack: Stack, failure: str) -> None:
     said = failure or f"Stack {action} completed successfully"
     values: dict[str, Any] = {"reason": said[:4000], "deadline": None}
     if not failure and action in ("CREATE", "UPDATE", "ROLLBACK", "RESTORE", "ADOPT"): values["previous"] = None
-    if not failure and action == "DELETE": values["deleted_at"] = clock.now()
+    if not failure and action == "DELETE":
+        values["deleted_at"] = clock.now()
+        db.execute(delete(StackSnapshot).where(StackSnapshot.stack_id == stack.id))
     STACK.finish(db, Stack, stack.id, action, failed=bool(failure), **values)
+    if action == "SNAPSHOT": _keep_snapshot(db, stack, failure)
     record.stack_event(db, stack, f"{action}_{'FAILED' if failure else 'COMPLETE'}", said[:4000])
     if stack.owner_resource_id: wake(db, stack.owner_resource_id)
+
+
+def _keep_snapshot(db: Session, stack: Stack, failure: str) -> None:
+    """What the resources told goes into the snapshot that this traversal was for."""
+    found = db.scalar(select(StackSnapshot).where(StackSnapshot.stack_id == stack.id, StackSnapshot.status == "IN_PROGRESS"))
+    if found is None: return
+    rows = db.scalars(select(StackResource).where(StackResource.stack_id == stack.id, StackResource.replaced_by.is_(None)))
+    told = {row.name: {"type": row.type, "physical_id": row.physical_id, "metadata": row.meta or {},
+                       "snapshot": (row.data or {}).get("snapshots", {}).get(stack.traversal, {})} for row in rows}
+    found.data = {**found.data, "resources": told}
+    found.status, found.reason = ("FAILED", failure[:4000]) if failure else ("COMPLETE", "Stack SNAPSHOT completed successfully")
+    db.flush()
 
 
 def wake(db: Session, resource_id: str) -> None:

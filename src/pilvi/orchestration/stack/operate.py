@@ -83,6 +83,10 @@ def _turn(step: Step, kind: ResourceType, work: Work, progress: dict[str, Any]) 
 def _start(kind: ResourceType, work: Work, action: str, progress: dict[str, Any]) -> None:
     if action == "UPDATE": kind.update(work, progress["changes"])
     elif action == "SNAPSHOT": progress["data"] = kind.snapshot(work)
+    elif action == "DELETE":
+        for kept in (work.data.pop("snapshots", None) or {}).values():
+            if kept: kind.delete_snapshot(work, kept)
+        kind.delete(work)
     else: getattr(kind, action.lower())(work)
 
 
@@ -269,7 +273,13 @@ def _create(step: Step, row: StackResource | None, replaces: StackResource | Non
         step.finish(db, row, "CREATE")
         step.done(db, task)
 
-    if external: step.save(stand_for, starting=True)
+    def adopt(db: Session, task: StackTask) -> None:
+        step.begin(db, row, "ADOPT", properties=wanted, **kept)
+        step.finish(db, row, "ADOPT")
+        step.done(db, task)
+
+    if step.stack.busy == "ADOPT" and row.physical_id: step.save(adopt, starting=True)
+    elif external: step.save(stand_for, starting=True)
     elif planned.type.local: _create_at_once(step, row, start)
     elif step.save(lambda db, task: start(db), starting=True): _act(step, again=False)
 

@@ -14,6 +14,7 @@ from pilvi.core.errors import Failure
 from pilvi.core.http.app import Application
 from pilvi.image import client as images
 from pilvi.network import client as network
+from pilvi.objectstore import client as objects
 from pilvi.telemetry.collect import events, series
 from pilvi.telemetry.collect.series import Meter, Thing
 from pilvi.volume import client as volumes
@@ -52,7 +53,20 @@ def pools_there(call: Call) -> Iterable[Thing]:
         yield Thing("volume_provider_pool", pool["name"], None, None, {"provider": pool["name"].partition("#")[0]}, meters)
 
 
-COUNTS: tuple[Callable[[Call], Iterable[Thing]], ...] = (volumes_there, snapshots_there, images_there, floating_ips_there, pools_there)
+def accounts_there(call: Call) -> Iterable[Thing]:
+    """What each project keeps in the object store, and moved since the store's process began."""
+    for account in objects.usage(call):
+        levels = (("storage.objects", "objects", "object"), ("storage.objects.size", "bytes", "B"),
+                  ("storage.objects.containers", "containers", "container"))
+        moved = (("storage.objects.incoming.bytes", "received_bytes", "B"), ("storage.objects.outgoing.bytes", "sent_bytes", "B"))
+        meters = [Meter(name, account[key], unit) for name, key, unit in levels]
+        meters += [Meter(name, account[key], unit, True) for name, key, unit in moved if key in account]
+        project = account["project_id"]
+        if project: yield Thing("swift_account", project, project, None, {}, meters)
+
+
+COUNTS: tuple[Callable[[Call], Iterable[Thing]], ...] = (volumes_there, snapshots_there, images_there, floating_ips_there, pools_there,
+                                                           accounts_there)
 
 
 def take(application: Application) -> None:

@@ -16,6 +16,7 @@ from pilvi.telemetry.collect.series import Meter, Thing
 
 POWER = {"running": 1, "paused": 3, "stopped": 4, "crashed": 6}
 """Nova's power states."""
+TIMES = ("user", "kernel", "idle", "iowait")
 LARGEST = 2.0 ** 63
 DISK = (("read.bytes", "read_bytes", "B"), ("write.bytes", "write_bytes", "B"), ("read.requests", "read_requests", "request"),
         ("write.requests", "write_requests", "request"), ("read.latency", "read_nanoseconds", "ns"),
@@ -29,6 +30,22 @@ NIC_COUNTS = (("bytes", "bytes", "B"), ("packets", "packets", "packet"), ("packe
 def on_servers(application: Application, args: dict[str, Any], message: Message) -> None:
     """{at, servers: [{id, project_id, …, power, counted}]}: from compute's conductor."""
     series.take(application, [(args["at"], thing) for server in args["servers"] for thing in things_of(server)])
+
+
+def on_host(application: Application, args: dict[str, Any], message: Message) -> None:
+    """{at, host, processor: {user, kernel, idle, iowait (seconds), frequency}}: from compute's conductor. Percentages are of the time since
+    the sample before, which this process remembers."""
+    before: dict[str, dict[str, float]] = application.state.setdefault("host_processors", {})
+    now = {name: float(value) for name, value in args["processor"].items() if _number(value)}
+    meters = [Meter(f"compute.node.cpu.{name}.time", now[name] * 1e9, "ns", True) for name in TIMES if name in now]
+    if "frequency" in now: meters.append(Meter("compute.node.cpu.frequency", now["frequency"], "MHz"))
+    passed = {name: now[name] - before.get(args["host"], {}).get(name, now[name]) for name in TIMES if name in now}
+    if (whole := sum(passed.values())) > 0:
+        meters += [Meter(f"compute.node.cpu.{name}.percent", 100 * passed[name] / whole, "%") for name in passed]
+        meters.append(Meter("compute.node.cpu.percent", 100 - 100 * (passed.get("idle", 0) + passed.get("iowait", 0)) / whole, "%"))
+    before[args["host"]] = now
+    host = str(args["host"])[:200]
+    series.take(application, [(args["at"], Thing("nova_compute", host.replace("/", "_"), None, None, {"host_name": host}, meters))])
 
 
 def things_of(server: dict[str, Any]) -> Iterator[Thing]:

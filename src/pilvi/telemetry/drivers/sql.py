@@ -83,7 +83,7 @@ def write(db: Session, batch: Mapping[int, Sequence[Sample]]) -> tuple[int, set[
 def _latest(db: Session, numbers: list[int]) -> Iterable[tuple[int, str, Sample | None]]:
     for first in range(0, len(numbers), AT_ONCE):
         rows = db.execute(select(Metric.number, Metric.archive_policy_name, Metric.newest_at, Metric.newest)
-                          .where(Metric.number.in_(numbers[first:first + AT_ONCE])).with_for_update()).all()
+                          .where(Metric.number.in_(numbers[first:first + AT_ONCE])).order_by(Metric.number).with_for_update()).all()
         for number, name, at, value in rows: yield number, name, None if at is None or value is None else (at, value)
 
 

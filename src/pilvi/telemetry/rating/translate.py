@@ -6,7 +6,7 @@ compute; a volume from its creation, an image from the moment its bytes were who
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pilvi.telemetry.rating.usage import CENSUS, Fact
@@ -126,6 +126,19 @@ def corrections(kind: str, known: Iterable[Fact], seen: Iterable[Seen], began: f
         if last.exists and last.resource_id not in listed and last.at <= settled:
             end = max(previous, last.at + 1e-6)
             made.append(Fact(kind, last.resource_id, last.project_id, end, False, {}, {}, last.name, CENSUS, number))
+    return made
+
+
+def sampled(known: Iterable[Fact], seen: Iterable[Seen], now: float) -> list[Fact]:
+    """The facts of what is only measured now and then (how much an account holds): where it differs from what is known, from now on."""
+    latest = {fact.resource_id: fact for fact in known}
+    listed = {one.resource_id: one for one in seen}
+    number = round(now * 1_000_000)
+    made = [_census(one, now, number, True) for one in listed.values()
+            if (last := latest.get(one.resource_id)) is None or not _same(last, one)]
+    for last in latest.values():
+        if last.resource_id not in listed and any(last.quantities.values()):
+            made.append(replace(last, at=now, quantities=dict.fromkeys(last.quantities, 0.0), origin=CENSUS, number=number))
     return made
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import structlog
 from sqlalchemy import Float, String, update
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -15,20 +16,24 @@ from pilvi.compute import client as compute
 from pilvi.core import clock
 from pilvi.core.context import Call
 from pilvi.core.db.types import Instant
+from pilvi.core.errors import Failure
 from pilvi.core.events import Event
 from pilvi.core.http.app import Application
 from pilvi.core.reconcile import repaired
 from pilvi.core.wire import Base
 from pilvi.image import client as image
 from pilvi.network import client as network
-from pilvi.telemetry.rating.translate import GIB, KINDS, Heard, Seen, corrections, fact_of, server_of
+from pilvi.objectstore import client as objectstore
+from pilvi.telemetry.rating.translate import GIB, KINDS, Heard, Seen, corrections, fact_of, sampled, server_of
 from pilvi.telemetry.rating.usage import newest
 from pilvi.telemetry.resources import usage
 from pilvi.volume import client as volume
 
+LOG = structlog.get_logger()
 SETTLED_SECONDS = 300.0
 """Events are heard after so long at the latest, unless they are lost."""
 AGAIN_SECONDS = 300.0
+OBJECTS = "object_storage"
 TOMBSTONE_SECONDS = 31 * 86400.0
 """How far back a first census asks for what is gone already."""
 
@@ -58,7 +63,8 @@ def count(application: Application) -> None:
     for kind, look in LOOKS.items():
         previous = _take(application, kind)
         if previous is None: continue
-        _count(application, kind, look, previous)
+        try: _count(application, kind, look, previous)
+        except Failure as failure: LOG.info("not counted", kind=kind, reason=failure.message)  # it is due again soon
 
 
 def _take(application: Application, kind: str) -> float | None:
@@ -86,6 +92,17 @@ def _count(application: Application, kind: str, look: Callable[[Call, float], It
         again = began + application.config.rating_census_seconds
         db.execute(update(Census).where(Census.kind == kind).values(began_at=began, due_at=again))
     for fact in missing: repaired("rating census", kind, resource_id=fact.resource_id, at=fact.at, there=fact.exists)
+
+
+def measure_objects(application: Application) -> None:
+    """Notes how much each account of the object store holds, where that has changed."""
+    if _take(application, OBJECTS) is None: return
+    try: accounts = objectstore.usage(application.state["service_call"]())
+    except Failure as failure:
+        LOG.info("not counted", kind=OBJECTS, reason=failure.message)
+        return
+    held = [Seen(OBJECTS, one["account"], one["project_id"], 0.0, {"gib": one["bytes"] / GIB}, {}) for one in accounts if one["project_id"]]
+    with application.database.write() as db: usage.add(db, sampled(newest(usage.living(db, OBJECTS)), held, clock.now()))
 
 
 # -- what the services list
@@ -120,7 +137,7 @@ def _snapshots(call: Call, previous: float) -> Iterator[Seen]:
 
 
 def _images(call: Call, previous: float) -> Iterator[Seen]:
-    for one in image.list_images(call):
+    for one in image.list_images(call, visibility="all"):
         if one["status"] not in ("active", "deactivated") or one.get("size") is None or not one.get("owner"): continue
         yield Seen("image", one["id"], one["owner"], clock.parse(one["created_at"]), {"gib": int(one["size"]) / GIB}, {}, one["name"] or "",
                    _instant(one.get("updated_at")))

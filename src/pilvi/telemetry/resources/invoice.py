@@ -36,7 +36,8 @@ def _wants_csv(call: Call) -> bool:
     return form == "csv" or (form is None and call.request.headers.get("accept", "").startswith("text/csv"))
 
 
-def _list(call: Call, currency: str) -> list[Price]:
+def listed(call: Call, currency: str) -> list[Price]:
+    """The rows of the price list that count in this currency."""
     assert call.application is not None and call.db is not None
     return of_list(price.prices(call.db), currency, call.application.region)
 
@@ -70,7 +71,7 @@ def show_invoice(call: Call, project_id: str) -> Any:
     assert call.db is not None
     usage.permit(call, project_id)
     period, currency, as_csv = usage.asked_period(call), _currency(call), _wants_csv(call)
-    lines = bill.lines_of(usage.intervals(call.db, project_id, period), _list(call, currency))
+    lines = bill.lines_of(usage.intervals(call.db, project_id, period), listed(call, currency))
     rows = [shown(line, currency) for line in lines]
     if as_csv:
         name = f"invoice-{project_id[:40]}-{clock.iso(period.begin)[:10]}.csv".replace('"', "")
@@ -83,10 +84,10 @@ def list_invoices(call: Call) -> dict[str, Any]:
     """GET /v1/invoices: the sums of every project that used anything."""
     assert call.db is not None
     period, currency = usage.asked_period(call), _currency(call)
-    listed = _list(call, currency)
+    counted = listed(call, currency)
     apart: dict[str, list[Interval]] = {}
     for one in usage.intervals(call.db, None, period): apart.setdefault(one.project_id, []).append(one)
-    sums = {project: bill.lines_of(some, listed) for project, some in sorted(apart.items())}
+    sums = {project: bill.lines_of(some, counted) for project, some in sorted(apart.items())}
     invoices = [{"project_id": project, **_sums(lines)} for project, lines in sums.items()]
     total = sum((bill.total(lines) for lines in sums.values()), Decimal(0)).quantize(bill.CENTS)
     return {"invoices": invoices, **_heading(call, period, currency), "total": str(total)}

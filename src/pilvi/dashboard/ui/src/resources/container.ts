@@ -7,7 +7,8 @@ import type { Row, Spec } from "./spec.ts"
 export const account = (): string => `/v1/AUTH_${session.about?.project.id}`
 // A container or object as a path; slashes within an object's name are its folders.
 export const place = (container: string, object = ""): string => `${account()}/${encodeURIComponent(container)}${object ? `/${object.split("/").map(encodeURIComponent).join("/")}` : ""}`
-export const PUBLIC = ".r:*,.rlistings"
+// Whoever has an object's link may read it, and nobody sees the list. (With .rlistings Swift also hides the ACL from the owner.)
+export const PUBLIC = ".r:*"
 
 // All names below a prefix, page by page.
 export async function names(container: string, prefix: string): Promise<string[]> {
@@ -29,7 +30,7 @@ export const containers: Spec = {
   create: {
     fields: () => [{ name: "name", label: "name", required: true, pattern: "[^/]+" }, { name: "open", label: "make_public", kind: "flag" }],
     make: (values) => ask("object-store", "PUT", place(values.name), { headers: values.open ? { "X-Container-Read": PUBLIC } : {} }),
-    command: (values) => command("container create", values.open ? "--public" : "", quoted(values.name ?? "")),
+    command: (values) => command("container create", quoted(values.name ?? "")) + (values.open ? `; swift post ${quoted(values.name ?? "")} --read-acl ${quoted(PUBLIC)}` : ""),
   },
   remove: {
     sure: "container_delete_sure", command: (row) => command("container delete --recursive", quoted(row.name)),

@@ -1,0 +1,61 @@
+"""The server's HTTP protocol with bounds of its own: a request's head has to be short and has to come soon.
+
+uvicorn waits for ever for a head that comes byte by byte, and keeps however many headers a client sends.
+"""
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEAD_BYTES = 65_536
+"""Of the request line and all headers together; those of one of Swift's objects are 4 KiB of metadata and some more."""
+HEAD_SECONDS = 30.0
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """One connection."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.in_head, self.head_bytes = True, 0
+        self.head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._wait_for_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self.in_head:
+            self.head_bytes += len(data)
+            if self.head_bytes > HEAD_BYTES and b"\r\n\r\n" not in data:
+                self.send_400_response("The request's headers are too long.")
+                return
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.in_head = True
+        if self.head_timer is None: self._wait_for_head()
+
+
+    def on_headers_complete(self) -> None:
+        self.in_head, self.head_bytes = False, 0
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def _wait_for_head(self) -> None:
+        self.head_timer = self.loop.call_later(HEAD_SECONDS, self._give_up)
+
+    def _stop_waiting(self) -> None:
+        if self.head_timer is not None: self.head_timer.cancel()
+        self.head_timer = None
+
+    def _give_up(self) -> None:
+        self.head_timer = None
+        if self.in_head and not self.transport.is_closing(): self.transport.close()
