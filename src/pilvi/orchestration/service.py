@@ -31,6 +31,7 @@ from pilvi.orchestration.stack.credentials import Acting, release_of_deleted
 from pilvi.orchestration.stack.door import Door
 from pilvi.orchestration.stack.engine import StackEngine, end_overdue
 from pilvi.orchestration.stack.plans import Plans
+from pilvi.orchestration.stack.tidy import forget_the_past
 
 
 def versions(request: Request) -> tuple[int, dict[str, Any]]:
@@ -53,7 +54,8 @@ def stop(application: Application) -> None:
 SERVICE = Service(
     name="orchestration", types=("orchestration",), path="/v1/%(project_id)s", dialect=HEAT, versions=versions, optional_project="/v1",
     start=start, stop=stop, tables=[Stack, StackResource, StackTask, StackEvent, StackSnapshot, SoftwareConfig, SoftwareDeployment],
-    loops=[Loop("end overdue stacks", 2, end_overdue), Loop("end trusts of deleted stacks", 10, release_of_deleted)],
+    loops=[Loop("end overdue stacks", 2, end_overdue), Loop("end trusts of deleted stacks", 10, release_of_deleted),
+           Loop("forget the past of stacks", 3600, forget_the_past)],
     rules={**stack.RULES, **resource.RULES, **event.RULES, **action.RULES, **catalogue.RULES,
            **software_config.RULES, **software_deployment.RULES},
     routes=[*stack.ROUTES, *resource.ROUTES, *event.ROUTES, *output.ROUTES, *action.ROUTES, *catalogue.ROUTES,

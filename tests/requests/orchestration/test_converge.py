@@ -65,6 +65,15 @@ def test_rollback_of_an_update_restores_what_was(stacks: Stacks) -> None:
     assert stacks.resources("undo")["b"]["physical_resource_id"] == kept
 
 
+def test_a_rollback_returns_to_what_was_replaced(stacks: Stacks) -> None:
+    stacks.make("former", {"a": RANDOM, "b": thing(depends_on="a")}, outputs={"v": {"value": {"get_attr": ["a", "value"]}}})
+    old, value = stacks.resources("former")["a"]["physical_resource_id"], stacks.outputs("former")
+    stacks.change("former", {"a": {**RANDOM, "properties": {"length": 9}}, "b": thing("2", depends_on="a", fail=True)},
+                  outputs={"v": {"value": {"get_attr": ["a", "value"]}}}, disable_rollback=False, wait="ROLLBACK_COMPLETE")
+    assert stacks.resources("former")["a"]["physical_resource_id"] == old and stacks.outputs("former") == value
+    assert [status for _, status in stacks.events("former", "a")].count("DELETE_COMPLETE") == 1
+
+
 def test_an_update_overtakes_a_create(stacks: Stacks) -> None:
     stacks.make("over", {"slow": thing("1", wait_secs=0.5), "b": thing(depends_on="slow")}, wait="")
     stacks.until("over", "slow", "CREATE_IN_PROGRESS")

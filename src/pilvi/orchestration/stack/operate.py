@@ -180,6 +180,7 @@ def _begin_and_act(step: Step, action: str, **progress: Any) -> None:
 def _converge(step: Step) -> None:
     row = step.row
     if row is None: return _create(step, None)
+    if step.stack.busy == "ROLLBACK" and row.replaces and _return_to_former(step, row): return
     if row.state in ("INIT_COMPLETE", "INIT_FAILED"): return _create(step, row)
     if hooks.pause_before(step, row, "update"): return
     try:
@@ -199,6 +200,20 @@ def _converge(step: Step) -> None:
     if not step.save(lambda db, task: step.begin(db, row, "UPDATE", progress=facts, **kept), starting=True): return
     row.properties = wanted
     _act(step, again=False)
+
+
+def _return_to_former(step: Step, row: StackResource) -> bool:
+    """A rollback finds that what the update replaced is still there: it stands for the resource again, and the replacement goes."""
+    with step.application.database.read() as db: former = db.get(StackResource, row.replaces)
+    if former is None or former.busy or former.state.startswith("DELETE"): return False
+
+    def write(db: Session, task: StackTask) -> None:
+        db.execute(update(StackResource).where(StackResource.id == former.id).values(replaced_by=None, replaces=None))
+        db.execute(update(StackResource).where(StackResource.id == row.id).values(replaced_by=former.id, replaces=None))
+        step.later(db, task, 0.0)
+
+    step.save(write, starting=True)
+    return True
 
 
 def _keep(db: Session, task: StackTask, step: Step, row: StackResource, kept: dict[str, Any]) -> None:
