@@ -77,6 +77,6 @@ def test_a_stack_by_the_sdk(cloud: Cloud, tmp_path: Path) -> None:
     path = tmp_path / "part.yaml"
     path.write_text(PART)
     made = demo.create_stack("sdk", template_file=str(path), wait=True)
-    assert made.stack_status == "CREATE_COMPLETE" and [one.name for one in demo.orchestration.stacks()] == ["sdk"]
+    assert made.status == "CREATE_COMPLETE" and [one.name for one in demo.orchestration.stacks()] == ["sdk"]
     assert [one.name for one in demo.orchestration.resources(made)] == ["r"]
     assert demo.delete_stack("sdk", wait=True) and demo.get_stack("sdk") is None

@@ -81,6 +81,17 @@ def test_an_update_overtakes_a_create(stacks: Stacks) -> None:
     assert set(stacks.resources("over")) == {"slow", "c"} and stacks.outputs("over") == {"o": "2"}
 
 
+def test_what_is_being_removed_may_be_wanted_again(stacks: Stacks) -> None:
+    slow = thing("1", action_wait_secs={"delete": 0.5})
+    stacks.make("again", {"a": thing(), "slow": slow, "g": {"type": "n.yaml"}}, files={"n.yaml": NESTED})
+    stacks.change("again", {"a": thing()}, wait="")
+    stacks.until("again", "slow", "DELETE_IN_PROGRESS")
+    stacks.change("again", {"a": thing(), "slow": slow, "g": {"type": "n.yaml"}}, files={"n.yaml": NESTED})
+    assert set(stacks.resources("again", "?nested_depth=1")) == {"a", "slow", "g", "inner"}
+    stacks.change("again", {"a": thing(fail=True)}, disable_rollback=False, wait="ROLLBACK_COMPLETE")
+    assert set(stacks.resources("again", "?nested_depth=1")) == {"a", "slow", "g", "inner"}
+
+
 def test_a_delete_overtakes_everything(stacks: Stacks) -> None:
     endless = {"action_wait_secs": {"create": -1}}
     stacks.make("stop", {"net": {"type": "OS::Neutron::Net"}, "slow": thing(depends_on="net", **endless)}, wait="")

@@ -145,10 +145,10 @@ def test_a_snapshot_brings_a_stack_back(stacks: Stacks) -> None:
     stacks.make("snap", {"a": thing("1")}, outputs=outputs)
     path = stacks.path("snap")
     made = stacks.ask("POST", path + "/snapshots", {"name": "first"})
-    assert made.status == 202 and made.body["snapshot"]["status"] == "IN_PROGRESS"
+    assert made.status == 202 and made.body["status"] == "IN_PROGRESS"
     stacks.wait("snap", "SNAPSHOT_COMPLETE")
     stacks.change("snap", {"a": thing("2"), "b": RANDOM}, outputs=outputs)
-    place = f"{path}/snapshots/{made.body['snapshot']['id']}"
+    place = f"{path}/snapshots/{made.body['id']}"
     assert stacks.ask("GET", place).body["snapshot"]["status"] == "COMPLETE" and stacks.outputs("snap") == {"o": "2"}
     assert stacks.ask("POST", place + "/restore").status == 202
     stacks.wait("snap", "RESTORE_COMPLETE")
@@ -157,12 +157,14 @@ def test_a_snapshot_brings_a_stack_back(stacks: Stacks) -> None:
 
 
 def test_an_abandoned_stack_can_be_adopted(stacks: Stacks) -> None:
-    stacks.make("left", {"net": {"type": "OS::Neutron::Net", "properties": {"name": "left"}}})
+    stacks.make("left", {"net": {"type": "OS::Neutron::Net", "properties": {"name": "left"}}, "a": RANDOM})
+    word = stacks.ask("GET", stacks.path("left") + "/resources/a").body["resource"]["attributes"]["value"]
     assert stacks.ask("GET", stacks.path("left") + "/export").body["resources"]["net"]["status"] == "COMPLETE"
     data = stacks.ask("DELETE", stacks.path("left") + "/abandon").body
     assert stacks.ask("GET", "/stacks/left").status == 404 and stacks.networks() == ["left"]
     assert stacks.ask("POST", "/stacks", {"stack_name": "found", "adopt_stack_data": data}).status == 201
     stacks.wait("found", "ADOPT_COMPLETE")
     assert stacks.resources("found")["net"]["physical_resource_id"] == data["resources"]["net"]["resource_id"]
+    assert stacks.ask("GET", stacks.path("found") + "/resources/a").body["resource"]["attributes"]["value"] == word
     stacks.remove("found")
     assert stacks.networks() == []

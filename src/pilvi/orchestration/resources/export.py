@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import delete as delete_rows
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pilvi.core import clock
@@ -28,7 +29,7 @@ def _data(db: Session, stack: Stack) -> dict[str, Any]:
     for name, row in live.current_rows(db, stack.id).items():
         row_action, row_state = split(status(row.state, row.busy))
         resources[name] = {"name": name, "type": row.type, "resource_id": row.physical_id, "metadata": row.meta or {},
-                           "action": row_action, "status": row_state, "resource_data": {}}
+                           "action": row_action, "status": row_state, "resource_data": row.data or {}}
     return {"name": stack.name, "id": stack.id, "action": action, "status": state, "template": stack.template, "files": stack.files or {},
             "environment": stack.environment or {}, "resources": resources, "project_id": stack.project_id, "stack_user_project_id": None,
             "tags": stack.tags or []}
@@ -45,6 +46,8 @@ def abandon(call: Call, stack_name: str, stack_id: str) -> dict[str, Any]:
     assert call.db is not None
     stack = lookup.find(call.db, call, stack_name, stack_id)
     if stack.busy: raise errors.ActionInProgress(name=stack.name, action=stack.busy)
+    if call.db.scalar(select(Stack.id).where(Stack.owner_id == stack.id, Stack.deleted_at.is_(None)).limit(1)):
+        raise errors.ActionUnsupported(action="Abandoning", what="a stack that has nested stacks")
     told = _data(call.db, stack)
     call.db.execute(delete_rows(StackResource).where(StackResource.stack_id == stack.id))
     call.db.execute(delete_rows(StackTask).where(StackTask.stack_id == stack.id))
@@ -58,12 +61,17 @@ def template_of(data: Any) -> Any:
     return _parsed(data).get("template") if data is not None else None
 
 
-def adopted(data: Any) -> dict[str, str] | None:
-    """{resource: physical id} in adopt_stack_data; None if none was given. Raises RequestInvalid."""
+def adopted(data: Any) -> dict[str, tuple[str, dict[str, Any]]] | None:
+    """{resource: (physical id, what its type remembers)} in adopt_stack_data; None if none was given. Raises RequestInvalid."""
     if data is None: return None
     resources = _parsed(data).get("resources") or {}
     if not isinstance(resources, Mapping): raise errors.RequestInvalid(reason="adopt_stack_data has no map of resources")
-    return {str(name): str(one["resource_id"]) for name, one in resources.items() if isinstance(one, Mapping) and one.get("resource_id")}
+    found = {}
+    for name, one in resources.items():
+        if not isinstance(one, Mapping) or not one.get("resource_id"): continue
+        kept = one.get("resource_data")
+        found[str(name)] = (str(one["resource_id"]), dict(kept) if isinstance(kept, Mapping) else {})
+    return found
 
 
 def _parsed(data: Any) -> Mapping[str, Any]:

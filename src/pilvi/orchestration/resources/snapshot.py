@@ -49,7 +49,7 @@ def create(call: Call, stack_name: str, stack_id: str) -> Response:
     try: converge.begin(call.db, stack, "SNAPSHOT", {})
     except WrongState: raise errors.ActionInProgress(name=stack.name, action=stack.busy or stack.state) from None
     call.db.flush()
-    return Response(202, {"snapshot": told(row)})
+    return Response(202, told(row))  # without the envelope that the others have, as in Heat
 
 
 def index(call: Call, stack_name: str, stack_id: str) -> dict[str, Any]:

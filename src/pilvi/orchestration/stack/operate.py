@@ -129,7 +129,7 @@ def _write(db: Session, task: StackTask, step: Step, row: StackResource, work: W
         if _of_another(task, progress): return step.later(db, task, 0.0)
         if action == "CHECK": return step.done(db, task)
         return step.fail_stack(db, task, action, outcome.failure)
-    if action == "DELETE": return _forget(db, task, step, row)
+    if action == "DELETE": return _forget(db, task, step, row, then_anew=task.kind == "update" and _of_another(task, progress))
     if action == "SNAPSHOT": kept["data"] = {**work.data, "snapshots": {**work.data.get("snapshots", {}), task.traversal: progress["data"]}}
     if "wanted" in progress: kept["properties"] = progress["wanted"]
     step.finish(db, row, action, **kept)
@@ -142,12 +142,13 @@ def _of_another(task: StackTask, progress: dict[str, Any]) -> bool:
     return bool(task.traversal) and not task.stale and progress.get("traversal", task.traversal) != task.traversal
 
 
-def _forget(db: Session, task: StackTask, step: Step, row: StackResource) -> None:
-    """The thing is gone, and so is its row."""
+def _forget(db: Session, task: StackTask, step: Step, row: StackResource, *, then_anew: bool = False) -> None:
+    """The thing is gone, and so is its row. `then_anew`: what an earlier traversal was ending is wanted again."""
     record.resource_event(db, row, "DELETE_COMPLETE", "state changed")
     db.execute(update(StackResource).where(StackResource.id == row.replaces).values(replaced_by=None))
     db.execute(delete(StackResource).where(StackResource.id == row.id))
-    step.done(db, task)
+    if then_anew: step.later(db, task, 0.0)
+    else: step.done(db, task)
 
 
 def _overtaken(step: Step, row: StackResource) -> bool:
@@ -229,7 +230,7 @@ def _decide(step: Step, row: StackResource, wanted: dict[str, Any]) -> tuple[str
     kind, work = planned.type, step.work()
     new = taken(kind, wanted)
     changes = {name: value for name, value in new.items() if value != work.properties.get(name)}
-    if row.state == "CHECK_FAILED": return _allowed(step, row, "replace"), {}
+    if row.state in ("CHECK_FAILED", "DELETE_FAILED"): return _allowed(step, row, "replace"), {}  # of it may be little left
     if row.state.endswith("_FAILED"):
         return (_allowed(step, row, "replace"), {}) if kind.failed_needs_replacement(work) else ("update", changes)
     if not changes: return ("update" if kind.always_update else "keep"), {}

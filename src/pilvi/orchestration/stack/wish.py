@@ -11,6 +11,7 @@ from pilvi.core.crypto import new_id
 from pilvi.orchestration.resources.tables import Stack, StackResource
 from pilvi.orchestration.stack import converge
 from pilvi.orchestration.stack.plan import Plan
+from pilvi.orchestration.types.heat.nested import NestedType
 
 
 def requires_of(plan: Plan) -> dict[str, frozenset[str]]:
@@ -18,16 +19,17 @@ def requires_of(plan: Plan) -> dict[str, frozenset[str]]:
     return {name: one.requires for name, one in plan.resources.items()}
 
 
-def create(db: Session, plan: Plan, *, name: str, project_id: str, adopted: Mapping[str, str] | None = None, **values: Any) -> Stack:
-    """A new stack, whose convergence begins with the commit. `adopted`: {resource: physical id} of things that are there already."""
+def create(db: Session, plan: Plan, *, name: str, project_id: str, adopted: Mapping[str, Any] | None = None, **values: Any) -> Stack:
+    """A new stack, whose convergence begins with the commit. `adopted`: {resource: (physical id, data)} of things that are there
+    already; what is a stack itself is made anew."""
     stack = Stack(id=values.pop("id", None) or new_id(), name=name, project_id=project_id, state="INIT_COMPLETE",
                   template=plan.template.raw, files=dict(plan.files), environment=plan.environment.stored(),
                   description=plan.template.description, **values)
     db.add(stack)
     db.flush()
-    for resource, physical_id in (adopted or {}).items():
-        if resource in plan.resources:
-            db.add(StackResource(stack_id=stack.id, name=resource, type=plan.resources[resource].type_name, physical_id=physical_id))
+    for resource, (physical_id, data) in (adopted or {}).items():
+        if resource not in plan.resources or isinstance(plan.resources[resource].type, NestedType): continue
+        db.add(StackResource(stack_id=stack.id, name=resource, type=plan.resources[resource].type_name, physical_id=physical_id, data=data))
     db.flush()
     converge.begin(db, stack, "CREATE" if adopted is None else "ADOPT", requires_of(plan))
     return stack

@@ -8,7 +8,7 @@ from tests.requests.orchestration.types.conftest import Bench
 
 from pilvi.core.errors import NotServed
 from pilvi.orchestration.types import type_of
-from pilvi.orchestration.types.interface import PropertyInvalid
+from pilvi.orchestration.types.interface import PropertyInvalid, ResourceFailed
 
 VOLUME, ATTACHMENT, TYPE = "OS::Cinder::Volume", "OS::Cinder::VolumeAttachment", "OS::Cinder::VolumeType"
 
@@ -44,6 +44,10 @@ def test_attachment(demo: Bench) -> None:
     assert holders() == [one.physical_id] and demo.get(VOLUME, volume, "size") == "2", "it leaves the server, grows and returns"
     work = demo.change(ATTACHMENT, work, instance_uuid=two.physical_id, volume_id=volume.physical_id)
     assert holders() == [two.physical_id]
+    demo.ask("compute", "DELETE", f"/v2.1/servers/{two.physical_id}/os-volume_attachments/{volume.physical_id}")
+    demo.wait(lambda: demo.get(VOLUME, volume, "status") == "available")
+    with pytest.raises(ResourceFailed): type_of(ATTACHMENT).check(work)
+    assert holders() == [], "a check changes nothing"
     demo.end(ATTACHMENT, work)
     assert holders() == [] and demo.get(VOLUME, volume, "status") == "available"
     demo.end(VOLUME, volume)

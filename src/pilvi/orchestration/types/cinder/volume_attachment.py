@@ -45,7 +45,8 @@ class VolumeAttachment(ResourceType):
         return all(self._detached(work, *one) for one in [*work.data.get("leaving", []), *self._present(work)])
 
     def check(self, work: Work) -> None:
-        if not self._step(work): raise ResourceFailed(status="detached", reason="the server does not have the volume")
+        if not _holds(work, work.data["server"], work.data["volume"]):
+            raise ResourceFailed(status="detached", reason="the server does not have the volume")
 
     def attribute(self, work: Work, name: str) -> Any:
         return work.ask("volume", "GET", f"/v3/volumes/{work.data['volume']}")["volume"]
