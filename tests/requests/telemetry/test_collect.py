@@ -195,3 +195,13 @@ def test_what_is_no_more_takes_no_room_for_ever(telemetry: Telemetry) -> None:
     with telemetry.application.database.write() as db: db.execute(update(MetricResource).values(ended_at=now - 400 * 86400))
     series.forget(telemetry.application)
     assert telemetry.get("/v1/resource/generic") == [] and telemetry.get(f"/v1/metric/{mine}/measures")
+
+
+def test_a_counter_that_begins_again_does_not_go_back(telemetry: Telemetry) -> None:
+    told = [10.0, 40.0, 5.0, 25.0, 20.0]  # the machine was stopped and started before the third, and before the last
+    for minute, seconds in enumerate(told):
+        if minute == 3: telemetry.application.state["known_things"].clear()  # control was restarted meanwhile
+        for _ in range(2): sample(telemetry, 960.0 + 60 * minute, server(cpu_seconds=seconds))
+    path = f"/v1/resource/instance/{ID}/metric/cpu/measures?granularity=60&aggregation="
+    assert [value / 1e9 for _, _, value in telemetry.get(path + "rate:sum")] == [30, 5, 20, 20]
+    assert [value / 1e9 for _, _, value in telemetry.get(path + "last")] == [10, 40, 45, 65, 85]

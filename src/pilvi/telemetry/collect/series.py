@@ -4,11 +4,12 @@ What is remembered (which metric has which number) is checked by every write: a 
 """
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct, structs
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from pilvi.core import clock
@@ -16,7 +17,7 @@ from pilvi.core.http.app import Application
 from pilvi.telemetry.archive import COUNTER, GAUGE
 from pilvi.telemetry.drivers import sql
 from pilvi.telemetry.resources import access, metric, resource
-from pilvi.telemetry.resources.tables import MetricResource
+from pilvi.telemetry.resources.tables import Metric, MetricResource
 
 COLLECTOR = "telemetry:"
 """Who made what is collected."""
@@ -47,11 +48,31 @@ class Thing(Struct):
         return access.resource_id(self.original, COLLECTOR)
 
 
+class Count(Struct):
+    """A metric as it is remembered: its number, and (for one that counts up) where it stood last, `base` included."""
+    number: int
+    base: float = 0.0
+    at: float = -math.inf
+    value: float = 0.0
+
+    def grown(self, at: float, value: float) -> tuple[float, bool]:
+        """What to write for a counter's value, and whether it has begun again: a machine that was stopped counts from zero, and what it did
+        before is not undone by that."""
+        total = self.base + value
+        if at <= self.at: return total, False
+        began_again = total < self.value
+        if began_again:
+            self.base = self.value
+            total = self.base + value
+        self.at, self.value = at, total
+        return total, began_again
+
+
 class Known(Struct):
     """What is remembered of a thing."""
     attributes: dict[str, Any]
     project_id: str | None
-    numbers: dict[str, int]
+    counts: dict[str, Count]
 
 
 def take(application: Application, samples: Sequence[tuple[float, Thing]]) -> int:
@@ -59,24 +80,38 @@ def take(application: Application, samples: Sequence[tuple[float, Thing]]) -> in
     Returns how many measures were taken."""
     memory: dict[str, Known] = application.state.setdefault("known_things", {})
     things = {thing.id: thing for _, thing in samples}
-    with application.database.write() as db:
-        met = [thing for _, thing in samples if not _same(memory.get(thing.id), thing)]
-        if met: learn(db, memory, met)
-        batch: dict[int, list[tuple[float, float]]] = {}
-        for at, thing in samples:
-            numbers = memory[thing.id].numbers
-            for meter in thing.meters: batch.setdefault(numbers[meter.name], []).append((at, meter.value))
-        taken, gone = sql.write(db, batch)
+    try:
+        with application.database.write() as db:
+            met = [thing for _, thing in samples if not _same(memory.get(thing.id), thing)]
+            if met: learn(db, memory, met)
+            taken, gone = sql.write(db, _batch(db, memory, samples))
+    except BaseException:
+        for id in things: memory.pop(id, None)  # it would be ahead of the database
+        raise
     if gone:
         for id in things:
-            if gone & set(memory[id].numbers.values()): del memory[id]
+            if gone & {count.number for count in memory[id].counts.values()}: del memory[id]
     while len(memory) > MOST_REMEMBERED: memory.pop(next(iter(memory)))
     return taken
 
 
+def _batch(db: Session, memory: dict[str, Known], samples: Sequence[tuple[float, Thing]]) -> dict[int, list[tuple[float, float]]]:
+    """{metric's number: samples}; notes which counters have begun again."""
+    batch: dict[int, list[tuple[float, float]]] = {}
+    for at, thing in samples:
+        counts = memory[thing.id].counts
+        for meter in thing.meters:
+            count, value = counts[meter.name], meter.value
+            if meter.grows:
+                value, began_again = count.grown(at, value)
+                if began_again: db.execute(update(Metric).where(Metric.number == count.number).values(base=count.base))
+            batch.setdefault(count.number, []).append((at, value))
+    return batch
+
+
 def _same(known: Known | None, thing: Thing) -> bool:
     return (known is not None and known.project_id == thing.project_id and thing.attributes.items() <= known.attributes.items()
-            and all(meter.name in known.numbers for meter in thing.meters))
+            and all(meter.name in known.counts for meter in thing.meters))
 
 
 def learn(db: Session, memory: dict[str, Known], things: Sequence[Thing]) -> None:
@@ -99,7 +134,12 @@ def learn(db: Session, memory: dict[str, Known], things: Sequence[Thing]) -> Non
                 if meter.name in rows: continue
                 rows[meter.name] = metric.make(db, COLLECTOR, COUNTER if meter.grows else GAUGE, meter.name, meter.unit, id)
             db.flush()
-            memory[id] = Known(thing.attributes, thing.project_id, {str(row.name): row.number for row in rows.values()})
+            memory[id] = Known(thing.attributes, thing.project_id, {str(row.name): _count(row) for row in rows.values()})
+
+
+def _count(row: Metric) -> Count:
+    if row.newest_at is None or row.newest is None: return Count(row.number, row.base)
+    return Count(row.number, row.base, row.newest_at, row.newest)
 
 
 def _resource(db: Session, row: MetricResource | None, thing: Thing) -> None:

@@ -82,6 +82,8 @@ class Metric(Base):
     unit: Mapped[str | None] = mapped_column(String(31))
     archive_policy_name: Mapped[str] = mapped_column(String(255), index=True)
     creator: Mapped[str] = mapped_column(String(255))
+    base: Mapped[float] = mapped_column(Float(53), default=0.0)
+    """What a collected counter had reached when it last began again."""
     newest_at: Mapped[float | None] = mapped_column(Instant())
     newest: Mapped[float | None] = mapped_column(Float(53))
     __table_args__ = (Index("telemetry_metrics_named", "resource_id", "name", unique=True),
