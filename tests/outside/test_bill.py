@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import openstack
@@ -101,3 +102,35 @@ def reconciled(cloud: Cloud, demo: Any, server_id: str) -> None:
     bill = cloud.pilvi("invoice", "demo").stdout
     assert "billed" in bill and "m1.nano stopped" in bill and "3 gib" in bill
     assert cloud.pilvi("invoice", "nobody", check=False).returncode == 1
+
+
+SCALED = """
+heat_template_version: 2018-08-31
+resources:
+  group:
+    type: OS::Heat::AutoScalingGroup
+    properties: {min_size: 1, max_size: 3, resource: {type: OS::Heat::RandomString}}
+  more:
+    type: OS::Heat::ScalingPolicy
+    properties: {adjustment_type: change_in_capacity, auto_scaling_group_id: {get_resource: group}, scaling_adjustment: 1}
+  alarm:
+    type: OS::Aodh::EventAlarm
+    properties: {event_type: volume.create.end, alarm_actions: [{get_attr: [more, alarm_url]}]}
+outputs:
+  size: {value: {get_attr: [group, current_size]}}
+"""
+
+
+def test_an_alarm_scales_a_group(cloud: Cloud, tmp_path: Path) -> None:
+    demo = openstack.connection.Connection(config=OpenStackConfig(config_files=[str(cloud.state / "clouds.yaml")]).get_one("pilvi-demo"))
+    template = tmp_path / "scaled.yaml"
+    template.write_text(SCALED)
+    demo.create_stack("scaled", template_file=str(template), wait=True, timeout=120)
+
+    def size() -> int:
+        return int(next(one["output_value"] for one in demo.orchestration.find_stack("scaled").outputs if one["output_key"] == "size"))
+
+    assert size() == 1
+    demo.create_volume(1, name="sign", wait=True, timeout=60)
+    wait(lambda: size() == 2)
+    demo.delete_stack("scaled", wait=True)

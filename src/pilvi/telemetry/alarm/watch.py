@@ -5,8 +5,6 @@ interval later. What is found is written only if the alarm is still as it was re
 """
 from __future__ import annotations
 
-from typing import Any
-
 import structlog
 from sqlalchemy import select, update
 
@@ -25,10 +23,14 @@ LEAST_SECONDS = 10.0
 def evaluate_due(application: Application) -> None:
     """Evaluates all alarms that are due."""
     while taken := _take(application):
+        quiet = []
         for alarm in taken:
-            try: look(application, alarm)
+            try:
+                if not look(application, alarm): quiet.append(alarm.id)
             except Unavailable: raise
             except Exception: LOG.exception("alarm not evaluated", alarm=alarm.id)
+        with application.database.write() as db:
+            db.execute(update(Alarm).where(Alarm.id.in_(quiet)).values(evaluate_timestamp=clock.now()))
         if len(taken) < BATCH: return
 
 
@@ -47,23 +49,24 @@ def _take(application: Application) -> list[Alarm]:
     return found
 
 
-def look(application: Application, alarm: Alarm) -> None:
-    """Evaluates one alarm and writes what was found."""
+def look(application: Application, alarm: Alarm) -> bool:
+    """Evaluates one alarm and writes what was found; False if there is nothing to say."""
     now = clock.now()
-    if not schedule.open_at(alarm.time_constraints or [], now): return
+    if not schedule.open_at(alarm.time_constraints or [], now): return False
     parts = list(evaluate.leaves(alarm.rule)) if alarm.type == "composite" else [{**alarm.rule, "type": alarm.type}]
     project_id = None if alarm.every_project else alarm.project_id
     with application.database.read() as db:
         found = [evaluate.outcome(part, statistics.values(db, part, project_id, now)) for part in parts]
     if alarm.type == "composite": verdict = evaluate.composite(alarm.rule, found, alarm.state)
     else: verdict = evaluate.threshold(alarm.rule, found[0], alarm.state, alarm.repeat_actions)
-    _write(application, alarm, verdict, now)
+    if verdict is not None: _write(application, alarm, verdict, now)
+    return verdict is not None
 
 
-def _write(application: Application, alarm: Alarm, verdict: Any, now: float) -> None:
+def _write(application: Application, alarm: Alarm, verdict: evaluate.Verdict, now: float) -> None:
     with application.database.write() as db:
         current = db.get(Alarm, alarm.id, with_for_update=True)
         if current is None or (current.timestamp, current.state, current.enabled) != (alarm.timestamp, alarm.state, True): return
         db.execute(update(Alarm).where(Alarm.id == alarm.id).values(evaluate_timestamp=now))
-        if verdict is not None: change.found(db, current, verdict)
+        change.found(db, current, verdict)
     application.state["notifier"].poke()
