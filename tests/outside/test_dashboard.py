@@ -347,7 +347,8 @@ def test_administration_is_for_administrators(visit: Callable[..., User]) -> Non
     status = member.page.evaluate("fetch('/dashboard/api/identity/v3/users').then(answer => answer.status)")
     assert status == 403, "and the API says no, whatever the page shows"
     admin = visit("pilvi")
-    for place, expected in (("System", "nova-compute"), ("All instances", "hello"), ("Hosts", "up"), ("Flavors", "m1.tiny"), ("Users", "demo")):
+    places = {"System": "nova-compute", "All instances": "hello", "Hosts": "up", "Flavors": "m1.tiny", "Users": "demo"}
+    for place, expected in places.items():
         admin.go(place)
         expect(admin.row(expected).first).to_be_visible()
     admin.go("Projects")
