@@ -187,3 +187,10 @@ def test_the_locked_packages_install(tmp_path: Path) -> None:
         launcher.build(tmp_path / "env", "key", sys.executable, ROOT / "requirements.lock", tmp_path / "log", lock)
     modules = "aiohttp, alembic, bcrypt, cryptography, jsonschema_rs, msgspec, nats, ovs, ovsdbapp, psycopg, qemu.qmp, sqlalchemy, yaml"
     subprocess.run([str(tmp_path / "env" / "bin" / "python"), "-I", "-c", f"import {modules}"], check=True)
+
+
+def test_a_page_that_cannot_be_built_is_no_reason_to_stay_without_a_cloud(checkout: Path) -> None:
+    (checkout / "src" / "pilvi" / "dashboard" / "ui").mkdir(parents=True)
+    out, err = call(checkout, "up", "--simulated")
+    assert out.startswith("up|--simulated|") and "goes without its dashboard" in err
+    assert not list((checkout.parent / "state" / "share").iterdir()), "no rest of a build"

@@ -34,3 +34,7 @@ class NotBuilt(Unavailable):
 
 class NoAnswer(Unavailable):
     """The {service} service does not answer."""
+
+
+class TooManyStreams(Unavailable):
+    """This session listens in too many places at once. Close some pages."""

@@ -17,10 +17,12 @@ from pilvi.core.context import Call
 from pilvi.core.events import Event, Subscription
 from pilvi.core.http.app import SENT, Application, Response
 from pilvi.core.http.routes import ANYONE, Route
-from pilvi.dashboard import session
+from pilvi.dashboard import errors, session
 from pilvi.dashboard.pages import HEADERS
 
 BEAT_SECONDS = 15.0
+MOST_STREAMS = 30
+"""Of one session."""
 WAITING = 1000
 """Messages a slow browser may leave unread; then it is told to read everything again."""
 
@@ -29,6 +31,7 @@ WAITING = 1000
 class Listener:
     """A browser that listens."""
     loop: asyncio.AbstractEventLoop
+    word: str
     project_id: str
     everything: bool
     queue: asyncio.Queue[dict[str, Any]] = field(default_factory=lambda: asyncio.Queue(WAITING))
@@ -78,7 +81,8 @@ async def listen(call: Call, receive: Any, send: Any) -> Response:
     assert call.application is not None and call.request is not None
     application, request, loop = call.application, call.request, asyncio.get_running_loop()
     found = await loop.run_in_executor(application.threads, session.find, application, request)
-    listener = Listener(loop, found.project_id, found.is_admin and request.one("all") == "1")
+    if sum(each.word == found.word for each in listeners(application)) >= MOST_STREAMS: raise errors.TooManyStreams()
+    listener = Listener(loop, found.word, found.project_id, found.is_admin and request.one("all") == "1")
     headers = {**HEADERS, "content-type": "text/event-stream", "cache-control": "no-store", "x-accel-buffering": "no"}
     await send({"type": "http.response.start", "status": 200,
                 "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()]})

@@ -70,6 +70,20 @@ def test_each_hears_of_its_own_project_only(browser: Browser, dashboard: Applica
     asyncio.run(story())
 
 
+def test_a_session_has_so_many_streams(browser: Browser, dashboard: Application) -> None:
+    browser.sign_in()
+    word = browser.cookie.partition("=")[2]
+
+    async def story() -> None:
+        events.listeners(dashboard).update(
+            events.Listener(asyncio.get_running_loop(), word, "home", False) for _ in range(events.MOST_STREAMS))
+        stream = Stream(browser)
+        await asyncio.wait_for(stream.run(), 5)
+        assert stream.status == 503
+
+    asyncio.run(story())
+
+
 def test_no_stream_without_a_session(browser: Browser, dashboard: Application) -> None:
     async def story() -> None:
         stream = Stream(browser)
@@ -95,7 +109,7 @@ def test_it_ends_with_the_session(browser: Browser, dashboard: Application, monk
 
 def test_a_slow_browser_is_told_to_read_again(dashboard: Application) -> None:
     async def story() -> None:
-        listener = events.Listener(asyncio.get_running_loop(), "home", False)
+        listener = events.Listener(asyncio.get_running_loop(), "word", "home", False)
         listener.put([{"type": "x", "id": str(n)} for n in range(events.WAITING + 1)])
         assert listener.queue.qsize() == 1 and listener.queue.get_nowait() == {"type": "again"}
 

@@ -28,6 +28,7 @@ export const PAGES = {
   stacks_about: ["Whole applications from a template.", "由模板创建的完整应用。"], stack_delete_sure: ["Everything that the stack has made is deleted, too.", "编排栈创建的所有资源也会被删除。"], from_file: ["From a file", "从文件读取"], checking: ["Checking…", "检查中…"], template_fits: ["The template is valid.", "模板有效。"],
   alarms_about: ["Calls an address when a metric passes a threshold.", "当指标越过阈值时调用一个地址。"], method_help: ["cpu counts nanoseconds: its rate is what matters.", "cpu 以纳秒累计：应使用其变化率。"], call_help: ["For example the signal address of a stack’s scaling policy.", "例如编排栈伸缩策略的信号地址。"],
   no_measures: ["Nothing was measured yet.", "尚无测量数据。"],
+  app_credentials_about: ["For programs, instead of your password; the secret is in a clouds.yaml that is downloaded once.", "供程序使用，代替您的密码；密钥保存在只下载一次的 clouds.yaml 中。"], services_about: ["What the cloud runs, and where.", "云运行的服务及其位置。"],
   charts_about: ["What the host has counted; renewed every few seconds.", "主机统计的数据，每隔几秒更新。"], chart_of: ["{title}: at last {value}", "{title}：最新值 {value}"], bill_lines: ["What was used", "使用明细"], not_over: ["so far", "截至目前"], cost_month: ["Cost this month", "本月费用"],
   log_empty: ["The console has printed nothing yet.", "控制台尚无输出。"], topology_of: ["A graph of {count} things; the list below says the same.", "共 {count} 个对象的图；下方列表内容相同。"], as_list: ["As a list", "以列表显示"],
 } as const

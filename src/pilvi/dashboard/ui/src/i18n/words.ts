@@ -11,7 +11,9 @@ export const WORDS = {
   service: ["Service", "服务"], endpoints: ["Endpoints", "端点"], zone: ["Availability zone", "可用域"],
   containers: ["Containers", "容器"], container: ["Container", "容器"], objects: ["Objects", "对象"], stacks: ["Stacks", "编排栈"], stack: ["Stack", "编排栈"], resources: ["Resources", "资源"], resource: ["Resource", "资源"], events: ["Events", "事件"], event: ["Event", "事件"],
   template: ["Template", "模板"], outputs: ["Outputs", "输出"], parameters: ["Parameters", "参数"], environment: ["Environment", "环境"], alarms: ["Alarms", "告警"], alarm: ["Alarm", "告警"], charts: ["Charts", "图表"], bill: ["Bill", "账单"],
+  app_credentials: ["Application credentials", "应用凭据"], app_credential: ["Application credential", "应用凭据"], services: ["Compute services", "计算服务"], volume_services: ["Volume services", "卷服务"], agents: ["Network agents", "网络代理"], agent: ["Agent", "代理"], system: ["System", "系统"],
   // attributes
+  expires: ["Expires", "到期时间"],
   changed: ["Changed", "更改时间"], thing: ["Thing", "实体"], time: ["Time", "时间"], rollback: ["Roll back on failure", "失败时回滚"], severity: ["Severity", "严重程度"], metric: ["Metric", "指标"], method: ["Method", "聚合方法"], comparison: ["Comparison", "比较"], threshold: ["Threshold", "阈值"],
   granularity: ["Granularity (s)", "粒度（秒）"], periods: ["Periods", "周期数"], call_on_alarm: ["Call this address on alarm", "告警时调用此地址"], cpu: ["Processor", "处理器"], month: ["Month", "月份"], total: ["Total", "总计"], cost: ["Cost", "费用"],
   name: ["Name", "名称"], id: ["ID", "ID"], status: ["Status", "状态"], type: ["Type", "类型"], size: ["Size", "大小"], created: ["Created", "创建时间"], launched: ["Launched", "启动时间"], started: ["Started", "开始"], finished: ["Finished", "结束"], result: ["Result", "结果"],

@@ -171,6 +171,19 @@ export const aggregates: Spec = {
   ],
 }
 
+// What runs where: the workers of compute, block storage and networks.
+export const services: Spec = {
+  name: "admin/services", title: "services", singular: "service", about: "services_about", icon: "host", service: "compute", path: "/v2.1/os-services", member: "services", pages: false, label: (row) => `${row.binary} ${row.host}`, events: ["compute.service", "compute.host"],
+  columns: [{ label: "name", value: (row) => row.binary }, { label: "host", value: (row) => row.host }, { label: "zone", value: (row) => row.zone }, { label: "status", kind: "status", value: (row) => row.state }, { label: "enabled", kind: "flag", value: (row) => row.status === "enabled" }, { label: "reason", value: (row) => row.disabled_reason }, { label: "changed", kind: "time", value: (row) => row.updated_at }],
+}
+export const volumeServices: Spec = {
+  ...services, name: "volume-services", title: "volume_services", service: "block-storage", path: "/v3/os-services", about: undefined, id: (row) => `${row.binary} ${row.host}`,
+}
+export const agents: Spec = {
+  name: "agents", title: "agents", singular: "agent", icon: "network", service: "network", path: "/v2.0/agents", member: "agents", pages: false, label: (row) => `${row.binary} ${row.host}`, events: ["agent."],
+  columns: [{ label: "name", value: (row) => row.agent_type }, { label: "host", value: (row) => row.host }, { label: "status", kind: "status", value: (row) => (row.alive ? "up" : "down") }, { label: "enabled", kind: "flag", value: (row) => row.admin_state_up }, { label: "changed", kind: "time", value: (row) => row.heartbeat_timestamp }],
+}
+
 // The things that hang on one server.
 export const interfacesOf = (id: string): Spec => ({
   name: "interfaces", title: "interfaces", singular: "interface", icon: "network", service: "compute", path: `/v2.1/servers/${id}/os-interface`, member: "interfaceAttachments", pages: false, id: (row) => row.port_id, label: (row) => row.mac_addr,

@@ -1,6 +1,8 @@
 // Projects, users, roles, groups, domains; for administrators. Source: Identity API v3.
 import { ask, get } from "../api/client.ts"
 import { command, quoted } from "../api/notices.svelte.ts"
+import { session } from "../api/session.svelte.ts"
+import { save } from "./compute.ts"
 import { choices, given, type Row, type Spec } from "./spec.ts"
 
 const IDENTITY = { service: "identity", pages: false }
@@ -94,3 +96,25 @@ function switches(kind: string, path: string): NonNullable<Spec["actions"]> {
 
 export const changeOwnPassword = (id: string, values: Row): Promise<any> => ask("identity", "POST", `/v3/users/${id}/password`, { body: { user: { original_password: values.original, password: values.password } } })
 export const projectName = async (id: string): Promise<string> => (await get("identity", `/v3/projects/${id}`)).project.name
+
+// Words for programs, instead of the user's own password. The secret is told once: it goes into a clouds.yaml that is downloaded.
+export const appCredentials: Spec = {
+  ...IDENTITY, name: "app-credentials", title: "app_credentials", singular: "app_credential", about: "app_credentials_about", icon: "key", member: "application_credentials", single: "application_credential", events: ["identity.application_credential", "identity."],
+  get path() {
+    return `/v3/users/${session.about?.user.id}/application_credentials`
+  },
+  columns: [
+    { label: "name", value: (row) => row.name }, { label: "description", value: (row) => row.description }, { label: "roles", kind: "lines", value: (row) => row.roles?.map((role: Row) => role.name) }, { label: "expires", kind: "time", value: (row) => row.expires_at }, { label: "id", kind: "code", value: (row) => row.id },
+  ],
+  create: {
+    fields: () => [{ name: "name", label: "name", required: true }, { name: "description", label: "description" }, { name: "expires_at", label: "expires", placeholder: "2030-01-31T00:00:00" }],
+    make: async (values) => {
+      const about = session.about!
+      const made = (await post(`users/${about.user.id}/application_credentials`, { application_credential: given(values) })).application_credential
+      const lines = ["clouds:", `  ${JSON.stringify(values.name)}:`, "    auth_type: v3applicationcredential", "    auth:", `      auth_url: ${JSON.stringify(`${about.auth_url.replace(/\/v3\/?$/, "")}/v3`)}`, `      application_credential_id: ${made.id}`, `      application_credential_secret: ${JSON.stringify(made.secret)}`, `    region_name: ${JSON.stringify(about.region)}`, ""]
+      save("clouds.yaml", lines.join("\n"), "application/yaml")
+    },
+    command: (values) => command("application credential create", ["--description", values.description], ["--expiration", values.expires_at], quoted(values.name ?? "")),
+  },
+  remove: { command: (row) => command("application credential delete", quoted(row.id)) },
+}

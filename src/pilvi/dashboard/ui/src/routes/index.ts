@@ -2,7 +2,7 @@
 import type { Component } from "svelte"
 import type { Key } from "../i18n/text.ts"
 import { aggregates, allServers, flavors, hypervisors, keypairs, serverGroups, servers } from "../resources/compute.ts"
-import { domains, groups, projects, roles, users } from "../resources/identity.ts"
+import { appCredentials, domains, groups, projects, roles, users } from "../resources/identity.ts"
 import { images } from "../resources/image.ts"
 import { alarms } from "../resources/alarm.ts"
 import { containers } from "../resources/container.ts"
@@ -26,12 +26,12 @@ interface Group {
 const place = (spec: Spec): Place => ({ path: `/${spec.name}`, title: spec.title, icon: spec.icon, service: spec.service })
 
 export const NAVIGATION: Group[] = [
-  { title: "group_home", places: [{ path: "/", title: "overview", icon: "overview" }, { path: "/api-access", title: "api_access", icon: "code" }] },
+  { title: "group_home", places: [{ path: "/", title: "overview", icon: "overview" }, { path: "/api-access", title: "api_access", icon: "code" }, place(appCredentials)] },
   { title: "group_compute", places: [place(servers), place(images), place(keypairs), place(serverGroups)] },
   { title: "group_storage", places: [place(volumes), place(snapshots), place(containers)] },
   { title: "group_network", places: [{ path: "/topology", title: "topology", icon: "topology", service: "network" }, place(networks), place(routers), place(securityGroups), place(floatingIps)] },
   { title: "group_more", places: [place(stacks), place(alarms), { path: "/bill", title: "bill", icon: "bill", service: "rating" }] },
-  { title: "group_admin", admin: true, places: [place(allServers), place(allVolumes), place(hypervisors), place(aggregates), place(flavors), place(volumeTypes)] },
+  { title: "group_admin", admin: true, places: [place(allServers), place(allVolumes), place(hypervisors), place(aggregates), place(flavors), place(volumeTypes), { path: "/admin/system", title: "system", icon: "chart" }] },
   { title: "group_identity", admin: true, places: [place(projects), place(users), place(groups), place(roles), place(domains)] },
 ]
 
@@ -42,7 +42,7 @@ interface Found {
   load: () => Promise<{ component: Component<any>; props: Record<string, unknown> }>
 }
 
-const LISTS = [containers, stacks, alarms, servers, images, keypairs, serverGroups, volumes, snapshots, networks, routers, securityGroups, floatingIps, allServers, allVolumes, hypervisors, aggregates, flavors, volumeTypes, projects, users, groups, roles, domains]
+const LISTS = [appCredentials, containers, stacks, alarms, servers, images, keypairs, serverGroups, volumes, snapshots, networks, routers, securityGroups, floatingIps, allServers, allVolumes, hypervisors, aggregates, flavors, volumeTypes, projects, users, groups, roles, domains]
 type Load = () => Promise<{ default: Component<any> }>
 const PAGES: Record<string, [Key, Load]> = {
   "/": ["overview", () => import("./Overview.svelte")],
@@ -52,6 +52,7 @@ const PAGES: Record<string, [Key, Load]> = {
   "/api-access": ["api_access", () => import("./ApiAccess.svelte")],
   "/stack": ["launch_stack", () => import("./LaunchStack.svelte")],
   "/bill": ["bill", () => import("./Bill.svelte")],
+  "/admin/system": ["system", () => import("./System.svelte")],
   "/settings": ["settings", () => import("./Settings.svelte")],
 }
 const DETAILS: Record<string, Load> = {
@@ -69,7 +70,7 @@ const DETAILS: Record<string, Load> = {
 // What shows an address; null: nothing does.
 export function find(path: string): Found | null {
   const page = PAGES[path]
-  if (page) return { key: path, title: page[0], admin: false, load: async () => ({ component: (await page[1]()).default, props: {} }) }
+  if (page) return { key: path, title: page[0], admin: path.startsWith("/admin/"), load: async () => ({ component: (await page[1]()).default, props: {} }) }
   const list = LISTS.find((spec) => path === `/${spec.name}`)
   if (list) return { key: path, title: list.title, admin: list.name.startsWith("admin/"), load: async () => ({ component: (await import("../components/ResourceTable.svelte")).default, props: { spec: list } }) }
   const one = LISTS.find((spec) => spec.details && path.startsWith(`/${spec.name}/`))
