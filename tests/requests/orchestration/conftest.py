@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from tests.contract.cloud_in_process import Cloud, running_cloud
+from tests.contract.cloud_in_process import Cloud, Ways, running_cloud, use, ways
 
 from pilvi.core.http.app import Response
 
@@ -110,14 +110,17 @@ def thing(value: str = "x", **properties: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def cloud_of_stacks() -> Iterator[Cloud]:
-    with running_cloud() as cloud: yield cloud
+def cloud_of_stacks() -> Iterator[tuple[Cloud, Ways]]:
+    with running_cloud() as cloud: yield cloud, ways()
 
 
 @pytest.fixture
-def stacks(cloud_of_stacks: Cloud) -> Iterator[Stacks]:
+def stacks(cloud_of_stacks: tuple[Cloud, Ways]) -> Iterator[Stacks]:
     """Fails if the test leaves a stack that can't be deleted, or anything behind."""
-    found = Stacks(cloud_of_stacks)
+    before = ways()
+    use(cloud_of_stacks[1])
+    found = Stacks(cloud_of_stacks[0])
     yield found
     for one in found.ask("GET", "/stacks").body["stacks"]: found.remove(one["stack_name"])
     assert found.networks() == []
+    use(before)

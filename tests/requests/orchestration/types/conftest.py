@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from tests.contract.cloud_in_process import Ways, use, ways
 from tests.crash.inside import Cloud
 
 from pilvi.core.context import Call
@@ -97,11 +98,19 @@ class Bench:
 
 
 @pytest.fixture(scope="session")
-def inside() -> Iterator[Cloud]:
+def inside() -> Iterator[tuple[Cloud, Ways]]:
     """One cloud for all types: what a test makes it ends."""
     cloud = Cloud(hosts=1)
-    yield cloud
+    yield cloud, ways()
     cloud.close()
+
+
+@pytest.fixture
+def cloud(inside: tuple[Cloud, Ways]) -> Iterator[Cloud]:
+    before = ways()
+    use(inside[1])
+    yield inside[0]
+    use(before)
 
 
 def bench_of(cloud: Cloud, user: str) -> Bench:
@@ -110,10 +119,10 @@ def bench_of(cloud: Cloud, user: str) -> Bench:
 
 
 @pytest.fixture
-def demo(inside: Cloud) -> Bench:
-    return bench_of(inside, "demo")
+def demo(cloud: Cloud) -> Bench:
+    return bench_of(cloud, "demo")
 
 
 @pytest.fixture
-def admin(inside: Cloud) -> Bench:
-    return bench_of(inside, "admin")
+def admin(cloud: Cloud) -> Bench:
+    return bench_of(cloud, "admin")
