@@ -91,28 +91,12 @@ def _streamed(application: Application, request: Request) -> Response:
     return Response(sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:]))
 
 
-Ways = tuple[dict[str, Any], dict[str, Any]]
-"""How a cloud's services reach each other, and how they ask for a token's owner."""
-
-
-def ways() -> Ways:
-    """Those that are in use now: of the cloud that was made last."""
-    return dict(client.TRANSPORTS), dict(auth.VALIDATORS)
-
-
-def use(given: Ways) -> None:
-    """Several clouds may live in a process; this one's tests run now."""
-    for known, wanted in zip((client.TRANSPORTS, auth.VALIDATORS), given, strict=True):
-        known.clear()  # type: ignore[attr-defined]
-        known.update(wanted)  # type: ignore[attr-defined]
-
-
 @contextmanager
 def running_cloud(database_url: str = "") -> Iterator[Cloud]:
     """A cloud with its people; over SQLite unless told otherwise."""
     folder = Path(tempfile.mkdtemp(prefix="pilvi-", dir="/var/tmp"))  # not under pytest's: a unix socket's path must be short
     settings = Settings(state=str(folder), simulated=True, unprivileged=False, database_url=database_url)
-    before = ways()
+    before = dict(client.TRANSPORTS), dict(auth.VALIDATORS)
     prepare(settings)
     save(settings)
     control = Control(settings)
@@ -123,5 +107,7 @@ def running_cloud(database_url: str = "") -> Iterator[Cloud]:
         yield cloud
     finally:
         control.stop()
-        use(before)
+        for known, old in zip((client.TRANSPORTS, auth.VALIDATORS), before, strict=True):
+            known.clear()
+            known.update(old)  # type: ignore[arg-type]
         shutil.rmtree(folder, ignore_errors=os.getuid() != 0)

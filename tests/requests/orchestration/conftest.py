@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from tests.contract.cloud_in_process import Cloud, Ways, running_cloud, use, ways
+from tests.contract.cloud_in_process import Cloud, running_cloud
 
 from pilvi.core.http.app import Response
 
@@ -109,18 +109,15 @@ def thing(value: str = "x", **properties: Any) -> dict[str, Any]:
     return {"type": "OS::Heat::TestResource", "properties": {"value": value, **properties}, **needs}
 
 
-@pytest.fixture(scope="session")
-def cloud_of_stacks() -> Iterator[tuple[Cloud, Ways]]:
-    with running_cloud() as cloud: yield cloud, ways()
+@pytest.fixture(scope="module")
+def cloud_of_stacks() -> Iterator[Cloud]:
+    with running_cloud() as cloud: yield cloud
 
 
 @pytest.fixture
-def stacks(cloud_of_stacks: tuple[Cloud, Ways]) -> Iterator[Stacks]:
+def stacks(cloud_of_stacks: Cloud) -> Iterator[Stacks]:
     """Fails if the test leaves a stack that can't be deleted, or anything behind."""
-    before = ways()
-    use(cloud_of_stacks[1])
-    found = Stacks(cloud_of_stacks[0])
+    found = Stacks(cloud_of_stacks)
     yield found
     for one in found.ask("GET", "/stacks").body["stacks"]: found.remove(one["stack_name"])
     assert found.networks() == []
-    use(before)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from tests.contract.cloud_in_process import Ways, use, ways
 from tests.crash.inside import Cloud
 
 from pilvi.core.context import Call
@@ -97,20 +96,12 @@ class Bench:
             time.sleep(0.02)
 
 
-@pytest.fixture(scope="session")
-def inside() -> Iterator[tuple[Cloud, Ways]]:
-    """One cloud for all types: what a test makes it ends."""
+@pytest.fixture(scope="module")
+def inside() -> Iterator[Cloud]:
+    """One cloud for all tests of a file: what a test makes it ends. Not for more: two clouds in one process would talk to each other."""
     cloud = Cloud(hosts=1)
-    yield cloud, ways()
+    yield cloud
     cloud.close()
-
-
-@pytest.fixture
-def cloud(inside: tuple[Cloud, Ways]) -> Iterator[Cloud]:
-    before = ways()
-    use(inside[1])
-    yield inside[0]
-    use(before)
 
 
 def bench_of(cloud: Cloud, user: str) -> Bench:
@@ -119,10 +110,10 @@ def bench_of(cloud: Cloud, user: str) -> Bench:
 
 
 @pytest.fixture
-def demo(cloud: Cloud) -> Bench:
-    return bench_of(cloud, "demo")
+def demo(inside: Cloud) -> Bench:
+    return bench_of(inside, "demo")
 
 
 @pytest.fixture
-def admin(cloud: Cloud) -> Bench:
-    return bench_of(cloud, "admin")
+def admin(inside: Cloud) -> Bench:
+    return bench_of(inside, "admin")
