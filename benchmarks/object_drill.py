@@ -108,9 +108,6 @@ class Cluster:
         """All object files."""
         return [path for path in self.directory.glob(f"n*/devices/*/{self.policy.folder}/*/*") if path.is_file()]
 
-    def quarantined(self) -> int:
-        return sum(1 for _ in self.directory.glob("n*/devices/*/quarantined/objects/*"))
-
 
 def free_port() -> int:
     with socket.socket() as found:
@@ -238,10 +235,9 @@ class Drill:
             await self.one(f"node {zone} killed (-9), then back", die, rise)
         async def wipe() -> None: await asyncio.to_thread(wipe_device, cluster.node(1) / "devices" / "d1")
         await self.one("a device wiped", wipe)
-        before = cluster.quarantined()
-        flipped: list[Path] = []
-        async def flip() -> None: flipped.extend(flip_bits(cluster.files(), FLIPS, chance))
-        await self.one(f"bits flipped in {FLIPS} files", flip, healed=lambda: cluster.quarantined() - before >= len(flipped))
+        flipped: dict[Path, int] = {}
+        async def flip() -> None: flipped.update({path: path.stat().st_ino for path in flip_bits(cluster.files(), FLIPS, chance)})
+        await self.one(f"bits flipped in {FLIPS} files", flip, healed=lambda: not any(still(*one) for one in flipped.items()))
         async def cut() -> None: cluster.processes[2].send_signal(signal.SIGSTOP)
         async def join() -> None: cluster.processes[2].send_signal(signal.SIGCONT)
         await self.one("a zone cut off, then back", cut, join)
@@ -275,6 +271,12 @@ class Drill:
 
 async def nothing() -> None:
     """No failure."""
+
+
+def still(path: Path, inode: int) -> bool:
+    """Is it the file of then?"""
+    try: return path.stat().st_ino == inode
+    except FileNotFoundError: return False
 
 
 def wipe_device(path: Path) -> None:
