@@ -22,8 +22,6 @@ class Config(Struct, kw_only=True):
     """{id: base64 of at least 32 bytes}; new objects use the last, older ones stay readable. Empty: bytes lie as they are."""
     writes_per_second: float = 0.0
     """PUT and DELETE of objects in one container; more wait. 0: as many as come."""
-    sync_realms: dict[str, dict[str, str]] = {}
-    """Container sync: {realm: {"key": …, "clusters": "name=url …"}}."""
     storage_domain: str = ""
     """Hosts ACCOUNT.DOMAIN and CONTAINER.ACCOUNT.DOMAIN name what the path then leaves out. Empty: not served."""
     storage: StorageOptions = field(default_factory=StorageOptions)

@@ -94,7 +94,7 @@ class Copy:
         return await apply(asked, response)
 
     def _prepare(self, request: Request, source: Response, length: int) -> dict[str, str]:
-        """Makes the request a PUT of the source's bytes; the source's metadata that were taken over, for the answer."""
+        """Makes the request a PUT of the source's bytes; the metadata that the copy gets, for the answer."""
         headers = request.headers
         fresh = is_true(headers.pop("x-fresh-metadata", None))
         copied = {name: value for name, value in source.headers.items() if name not in NOT_COPIED and not name.startswith("x-backend-")
@@ -112,4 +112,4 @@ class Copy:
         request.headers["content-length"] = str(length)
         request.body = source.pieces() if length else nothing()
         shown = ("x-object-meta-", "content-encoding", "content-disposition", "x-delete-at")
-        return {name: value for name, value in copied.items() if name.startswith(shown)}
+        return {name: value for name, value in request.headers.items() if name.startswith(shown)}

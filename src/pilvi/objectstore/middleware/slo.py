@@ -22,7 +22,6 @@ from pilvi.objectstore.proxy.world import World
 
 AT_ONCE = 4
 ETAG, SIZE = "x-object-sysmeta-slo-etag", "x-object-sysmeta-slo-size"
-PART_NUMBERS = 10_000
 
 
 class StaticLargeObjects:
@@ -104,7 +103,7 @@ class StaticLargeObjects:
         number = self._part_number(request)
         response = await self.application(request)
         if not response.ok or not is_true(response.headers.get("x-static-large-object")):
-            return _only_part(response, number)
+            return response
         headers = response.headers
         if wanted == "get": return await self._show(request, response)
         if request.method == "HEAD" and SIZE in headers and ETAG in headers and number is None:
@@ -234,9 +233,3 @@ def _cut_to_part(request: Request, response: Response, body: Segments, number: i
     response.status = 206
     response.headers |= {"content-range": f"bytes {begin}-{end - 1}/{body.length}", "content-length": str(end - begin)}
     response.body, response.on_close = body.read(begin, end), body.close
-
-
-def _only_part(response: Response, number: int | None) -> Response:
-    """A plain object is one part."""
-    if number is None or response.status != 200 or response.ranged is None: return response
-    return response
