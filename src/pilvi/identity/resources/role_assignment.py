@@ -5,6 +5,7 @@ Source: Identity API v3, "Role Assignments".
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from sqlalchemy import and_, or_, select
@@ -49,16 +50,29 @@ class Names:
 
 
 class Tree:
-    """Which projects lie below which; read once for a whole list."""
+    """Which projects lie below which; read once for a whole list, if it is needed at all."""
 
     def __init__(self, call: Call) -> None:
-        assert call.db is not None
-        self.children: dict[str, list[str]] = {}
-        self.domain: dict[str, str] = {}
-        for id, parent_id, domain_id in call.db.execute(select(Project.id, Project.parent_id, Project.domain_id).where(
-                Project.is_domain.is_(False))):
-            self.children.setdefault(parent_id or domain_id or "", []).append(id)
-            self.domain[id] = domain_id or ""
+        self.call = call
+
+    @cached_property
+    def rows(self) -> list[Any]:
+        """(id, parent, domain) of every project."""
+        assert self.call.db is not None
+        columns = Project.id, Project.parent_id, Project.domain_id
+        return list(self.call.db.execute(select(*columns).where(Project.is_domain.is_(False))))
+
+    @cached_property
+    def children(self) -> dict[str, list[str]]:
+        """{project or domain: projects right below it}"""
+        found: dict[str, list[str]] = {}
+        for id, parent_id, domain_id in self.rows: found.setdefault(parent_id or domain_id, []).append(id)
+        return found
+
+    @cached_property
+    def domain(self) -> dict[str, str]:
+        """{project: its domain}"""
+        return {id: domain_id for id, _, domain_id in self.rows}
 
     def below(self, id: str) -> list[str]:
         """All projects under a project or domain."""
