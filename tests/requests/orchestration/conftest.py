@@ -109,7 +109,7 @@ def thing(value: str = "x", **properties: Any) -> dict[str, Any]:
     return {"type": "OS::Heat::TestResource", "properties": {"value": value, **properties}, **needs}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module")  # two clouds in one process would call each other
 def cloud_of_stacks() -> Iterator[Cloud]:
     with running_cloud() as cloud: yield cloud
 
