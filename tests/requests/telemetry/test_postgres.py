@@ -19,9 +19,7 @@ pytestmark = pytest.mark.slow
 def telemetry(tmp_path: Path, postgres_url: str) -> Iterator[Telemetry]:
     made = Telemetry(tmp_path, new_database(postgres_url, f"telemetry_{new_hex_id()}"))
     yield made
-    made.bus.close()
-    made.application.close()
-    made.application.database.close()
+    made.close()
 
 
 def test_it_does_there_what_it_does_on_sqlite(telemetry: Telemetry) -> None:
