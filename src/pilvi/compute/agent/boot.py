@@ -202,13 +202,14 @@ def _disks(errand: Errand) -> list[Disk]:
 
 
 def wait_up(node: Node, errand: Errand, port_id: str) -> None:
-    """Until the network serves the port. Raises PortsDown."""
+    """Until the network serves the port; a delete need not wait for that. Raises PortsDown, Withdrawn."""
     until = clock.monotonic() + node.port_up_seconds
     pause = WAIT_SECONDS / 4
     while node.apis.ask(errand, lambda call: network.show_port(call, port_id))["status"] != "ACTIVE":
         if clock.monotonic() > until: raise PortsDown(port_id=port_id, seconds=node.port_up_seconds)
         time.sleep(pause)
         pause = min(pause * 2, 1.0)
+        if pause == 1.0: errand.still_mine()
 
 
 def metadata_of(errand: Errand, more: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
