@@ -29,16 +29,17 @@ CHECKS: dict[str, list[str]] = {
 SUITES: dict[str, list[str]] = {
     "everyday": [*PARALLEL, "-m", "not real and not slow"],
     "slow": [*PARALLEL, "-m", "slow and not real"],
-    "real": ["-m", "real and not debian"],
+    "real": ["-m", "real and not debian and not long"],
     "contract": [*PARALLEL, "tests/contract"],
     "guest": ["tests/image/guest"],
-    "crash": ["tests/crash"],
+    "crash": ["-m", "not long", "tests/crash"],
+    "long": ["-m", "long"],
     "debian": ["tests/outside/test_debian.py"],
     "fuzz": ["tests/fuzz"],
     "postgres": [*PARALLEL, "-k", "postgres", "tests/core", "tests/fuzz"],
-    "outside": ["-m", "not debian", "tests/outside"],
+    "outside": ["-m", "not debian and not long", "tests/outside"],
 }
-"""{name: pytest's arguments}. A named suite runs all that it holds, the real and slow ones too; `debian` is in no other."""
+"""{name: pytest's arguments}. A named suite runs all that it holds, the real and slow ones too; `debian` and `long` are in no other."""
 
 
 def run(name: str, command: list[str], empty_is_fine: bool = False) -> str | None:
