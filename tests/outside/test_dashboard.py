@@ -247,6 +247,10 @@ def test_files_go_into_a_container_and_come_out(visit: Callable[..., User], tmp_
     user.page.get_by_label("Public").check()
     user.page.get_by_role("button", name="Copy the public link of hello world.txt").wait_for()
     user.go("Containers")
+    for _ in range(20):  # a container's counts come a moment after its objects
+        if "3" in user.row("files").inner_text(): break
+        user.page.wait_for_timeout(1000)
+        user.page.reload()
     expect(user.row("files")).to_contain_text("3")
     user.page.get_by_role("button", name="Actions for files").click()
     user.page.get_by_role("menuitem", name="Delete").click()

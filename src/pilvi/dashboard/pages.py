@@ -44,8 +44,10 @@ async def page(call: Call, receive: Any, send: Any, file: str = "") -> Response:
 
 
 def _inside(folder: Path, file: str) -> Path | None:
-    path = (folder / file).resolve()
-    return path if file and path.is_relative_to(folder.resolve()) and path.is_file() else None
+    try:
+        path = (folder / file).resolve()
+        return path if file and path.is_relative_to(folder.resolve()) and path.is_file() else None
+    except OSError: return None  # a name that no file can have
 
 
 @lru_cache(64)

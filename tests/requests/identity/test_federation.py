@@ -46,7 +46,8 @@ def test_a_provider_gets_a_domain_of_its_own(admin: Client) -> None:
     ("identity_providers/a b", {"identity_provider": {}}), ("identity_providers/x", {"identity_provider": {"remote_ids": "x"}}),
     ("mappings/x", {"mapping": {}}), ("mappings/x", {"mapping": {"rules": []}}), ("mappings/x", {"mapping": {"rules": [{"local": []}]}}),
     ("mappings/x", {"mapping": {"rules": [{"local": [{"user": {"name": "{3}"}}], "remote": [{"type": "A"}]}]}}),
-    ("service_providers/x", {"service_provider": {"auth_url": "ftp://x", "sp_url": "https://y"}}), ("service_providers/x", {})])
+    ("service_providers/x", {"service_provider": {"auth_url": "ftp://x", "sp_url": "https://y"}}), ("service_providers/x", {}),
+    ("mappings/x", {"mapping": {"rules": RULES, "created_at": -1}}), ("identity_providers/x", {"identity_provider": {"x": "y"}})])
 def test_bad_input(admin: Client, path: str, body: Any) -> None:
     assert put(admin, path.replace(" ", "%20"), body, 400)["error"]["code"] == 400
 

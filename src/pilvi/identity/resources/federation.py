@@ -4,16 +4,20 @@ Source: Identity API v3, OS-FEDERATION.
 """
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from pilvi.core.context import Call
+from pilvi.core.dialect import KEYSTONE
 from pilvi.core.http.faults import Schema
 from pilvi.core.http.routes import Route
 from pilvi.core.resource import Resource
 from pilvi.identity import errors
 
 FEDERATION = "/v3/OS-FEDERATION"
+STRICT = replace(KEYSTONE, unknown_fields="refuse")
+"""Unlike identity's other resources these keep no extra attributes."""
 ID = Schema({"type": "object", "properties": {"id": {"type": "string", "maxLength": 64, "pattern": "^[A-Za-z0-9_.~-]+$"}}})
 """The checker of {"id": …}."""
 

@@ -14,14 +14,13 @@ from pilvi.core import clock
 from pilvi.core.context import Call
 from pilvi.core.crypto import new_hex_id
 from pilvi.core.db.types import Json
-from pilvi.core.dialect import KEYSTONE
 from pilvi.core.http import auth
 from pilvi.core.resource import Resource
 from pilvi.core.wire import OPTIONAL, Base, boolean, field, integer, list_of, text
 from pilvi.identity import errors
 from pilvi.identity.resources import policies
 from pilvi.identity.resources.domain import Domain
-from pilvi.identity.resources.federation import FEDERATION, put
+from pilvi.identity.resources.federation import FEDERATION, STRICT, put
 from pilvi.identity.resources.protocol import Protocol
 
 
@@ -84,7 +83,7 @@ def _more_links(call: Call, rows: list[Any], bodies: list[dict[str, Any]]) -> No
 
 
 RESOURCE = Resource(
-    IdentityProvider, "identity_provider", f"{FEDERATION}/identity_providers", KEYSTONE, owner=None,
+    IdentityProvider, "identity_provider", f"{FEDERATION}/identity_providers", STRICT, owner=None,
     verbs=("list", "show", "update", "delete"), missing=errors.IdentityProviderNotFound, policy=policies.verbs("identity_provider"),
     on_create=place_provider, on_update=check_remote_ids, on_delete=remove_provider, on_render=_more_links, default_sort=[("id", False)])
 ROUTES = [put(RESOURCE)]

@@ -9,13 +9,12 @@ from typing import Any
 from sqlalchemy.orm import Mapped
 
 from pilvi.core.context import Call
-from pilvi.core.dialect import KEYSTONE
 from pilvi.core.resource import Resource
 from pilvi.core.wire import OPTIONAL, REQUIRED, Base, field, json, text
 from pilvi.identity import errors
 from pilvi.identity.federation import mapping as engine
 from pilvi.identity.resources import policies
-from pilvi.identity.resources.federation import FEDERATION, put
+from pilvi.identity.resources.federation import FEDERATION, STRICT, put
 
 
 class AttributeMapping(Base):
@@ -31,7 +30,7 @@ def check_mapping(call: Call, row: AttributeMapping, values: dict[str, Any]) -> 
 
 
 RESOURCE = Resource(
-    AttributeMapping, "mapping", f"{FEDERATION}/mappings", KEYSTONE, owner=None, verbs=("list", "show", "update", "delete"),
+    AttributeMapping, "mapping", f"{FEDERATION}/mappings", STRICT, owner=None, verbs=("list", "show", "update", "delete"),
     missing=errors.MappingNotFound, policy=policies.verbs("mapping"), on_create=check_mapping, on_update=check_mapping,
     default_sort=[("id", False)])
 ROUTES = [put(RESOURCE)]

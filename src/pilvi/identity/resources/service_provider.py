@@ -7,12 +7,11 @@ from __future__ import annotations
 from sqlalchemy import select
 from sqlalchemy.orm import Mapped, Session
 
-from pilvi.core.dialect import KEYSTONE
 from pilvi.core.resource import Resource
 from pilvi.core.wire import OPTIONAL, REQUIRED, Base, boolean, field, text
 from pilvi.identity import errors
 from pilvi.identity.resources import policies
-from pilvi.identity.resources.federation import FEDERATION, put
+from pilvi.identity.resources.federation import FEDERATION, STRICT, put
 
 
 class ServiceProvider(Base):
@@ -32,7 +31,7 @@ def enabled_providers(db: Session) -> list[dict[str, str]]:
 
 
 RESOURCE = Resource(
-    ServiceProvider, "service_provider", f"{FEDERATION}/service_providers", KEYSTONE, owner=None,
+    ServiceProvider, "service_provider", f"{FEDERATION}/service_providers", STRICT, owner=None,
     verbs=("list", "show", "update", "delete"), missing=errors.ServiceProviderNotFound, policy=policies.verbs("service_provider"),
     default_sort=[("id", False)])
 ROUTES = [put(RESOURCE)]
