@@ -18,6 +18,7 @@ SHELL = """\
 until [ -e /run/pilvi-guest/ready ]; do sleep 0.2; done
 cd /root
 export HOME=/root PS1='~ # '
+echo "the guest is up"
 echo "login: not needed"
 exec sh
 """

@@ -41,6 +41,12 @@ def wait(condition: Callable[[], bool], what: str, seconds: float = 120) -> None
         time.sleep(1)
 
 
+def _place(pid: str) -> str:
+    """The folder that a process is in; none if it has ended and only its parent has still to hear of it."""
+    try: return os.readlink(f"/proc/{pid}/cwd")
+    except FileNotFoundError: return ""
+
+
 def machine(state: Path) -> dict[str, list[str]]:
     """What there is on the machine that could be left over."""
     def lines(*command: str) -> list[str]:
@@ -48,7 +54,7 @@ def machine(state: Path) -> dict[str, list[str]]:
 
     ovs = f"unix:{state}/run/ovs/db.sock"
     return {
-        "guests": [pid for pid in lines("pgrep", "qemu-system") if os.readlink(f"/proc/{pid}/cwd").startswith(str(state))],
+        "guests": [pid for pid in lines("pgrep", "qemu-system") if _place(pid).startswith(str(state))],
         "taps": sorted(line.split(":")[1].strip() for line in lines("ip", "-o", "link") if ": tap" in line),
         "namespaces": sorted(line.split()[0] for line in lines("ip", "netns")),
         "switch ports": sorted(p for p in lines("ovs-vsctl", f"--db={ovs}", "list-ports", lines("ovs-vsctl", f"--db={ovs}", "list-br")[0])
