@@ -106,6 +106,7 @@ def write_tasks(db: Session, stack: Stack, nodes: Mapping[Node, Iterable[Node]])
 
 def done(db: Session, task: StackTask) -> None:
     """The task is over: those that waited for it only are released, and the stack may have come to its end."""
+    _alone(db, task.stack_id)
     db.execute(delete(StackTask).where(StackTask.id == task.id))
     if task.followers:
         db.execute(update(StackTask).where(StackTask.id.in_(task.followers)).values(waiting=StackTask.waiting - 1))
@@ -114,8 +115,15 @@ def done(db: Session, task: StackTask) -> None:
     if not task.stale: settle(db, task.stack_id, task.traversal)
 
 
+def _alone(db: Session, stack_id: str) -> None:
+    """Until the commit nobody else ends a task of the stack. Where writers do not wait for each other (PostgreSQL), the last two tasks
+    would each see the other's, and nobody would end the stack."""
+    db.execute(select(Stack.id).where(Stack.id == stack_id).with_for_update())
+
+
 def settle(db: Session, stack_id: str, traversal: str) -> None:
     """Ends the stack's action if nothing is left to do."""
+    _alone(db, stack_id)
     mine = (StackTask.stack_id == stack_id, StackTask.traversal == traversal, StackTask.stale.is_(False))
     if db.execute(select(StackTask.id).where(*mine).limit(1)).first() is not None: return
     stack = db.get(Stack, stack_id, populate_existing=True)
