@@ -36,12 +36,15 @@ def test_from_the_template_to_the_bill(cloud: Cloud, chromium: Browser, tmp_path
     before, demo = machine(cloud.state), Demo(cloud)
     user = User(cloud, chromium, "pilvi-demo")
     user.sign_in()
-    things = demo.things()
     upload_image(user, cloud.state / "guest" / "pilvi-guest.qcow2")
     key = tmp_path / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
     cloud.demo.run("keypair", "create", "--public-key", f"{key}.pub", "story")
 
+    subprocess.run(["truncate", "-s", "8M", tmp_path / "kept"], check=True)
+    cloud.demo.run("container", "create", "kept")
+    cloud.demo.run("object", "create", "--name", "kept", "kept", str(tmp_path / "kept"))
+    things = demo.things()
     launch_stack(user)
     watch_the_boot(user)
     address = demo.output("address")
@@ -148,7 +151,7 @@ def read_the_bill(user: User, demo: Demo, servers: dict[str, Any]) -> None:
     wait(lambda: not [one for one in usage() if one["kind"] == "server" and one["open"]], "all servers are billed to their end", 60)
     kinds = {one["kind"] for one in usage()}
     assert {"server", "volume", "floating_ip", "image"} <= kinds
-    wait(lambda: "object_storage" in {one["kind"] for one in usage()}, "the objects are measured", 400)
+    wait(lambda: "object_storage" in {one["kind"] for one in usage()}, "the objects are measured", 150)
     told = demo.get("compute", f"/os-simple-tenant-usage/{project}")["tenant_usage"]["server_usages"]
     counted = {one["instance_id"]: one for one in told}
     for server in servers.values():

@@ -34,6 +34,8 @@ SETTLED_SECONDS = 300.0
 """Events are heard after so long at the latest, unless they are lost."""
 AGAIN_SECONDS = 300.0
 OBJECTS = "object_storage"
+OBJECTS_SECONDS = 55.0
+"""Their loop looks once a minute."""
 TOMBSTONE_SECONDS = 31 * 86400.0
 """How far back a first census asks for what is gone already."""
 
@@ -67,7 +69,7 @@ def count(application: Application) -> None:
         except Failure as failure: LOG.info("not counted", kind=kind, reason=failure.message)  # it is due again soon
 
 
-def _take(application: Application, kind: str) -> float | None:
+def _take(application: Application, kind: str, again: float = AGAIN_SECONDS) -> float | None:
     """When the kind was counted last, if it is due and this process is the one to do it."""
     now = clock.now()
     with application.database.write() as db:
@@ -77,7 +79,7 @@ def _take(application: Application, kind: str) -> float | None:
             db.add(row)
             db.flush()
         if row.due_at > now: return None
-        row.due_at = now + AGAIN_SECONDS
+        row.due_at = now + again
         return row.began_at
 
 
@@ -96,7 +98,7 @@ def _count(application: Application, kind: str, look: Callable[[Call, float], It
 
 def measure_objects(application: Application) -> None:
     """Notes how much each account of the object store holds, where that has changed."""
-    if _take(application, OBJECTS) is None: return
+    if _take(application, OBJECTS, OBJECTS_SECONDS) is None: return
     try: accounts = objectstore.usage(application.state["service_call"]())
     except Failure as failure:
         LOG.info("not counted", kind=OBJECTS, reason=failure.message)
