@@ -25,7 +25,7 @@ from pilvi.core.context import Call
 from pilvi.core.crypto import secret_file
 from pilvi.core.db.migrate import migrate
 from pilvi.core.db.session import Database
-from pilvi.core.http import auth, client, fetch
+from pilvi.core.http import auth, client, cors, fetch
 from pilvi.core.http.app import Application, Response, from_scope, send_response
 from pilvi.core.http.inprocess import InProcess
 from pilvi.core.http.protocol import BoundedHttp
@@ -66,8 +66,9 @@ class Control:
         self.settings = settings
         self.bus = bus_of(settings)
         shapes: dict[str, type[Any]] = {s.name: s.config for s in SERVICES if s.config}
-        self.options = config.read(settings.directory / "config.toml", {**shapes, "fetch": fetch.Config})
+        self.options = config.read(settings.directory / "config.toml", {**shapes, "fetch": fetch.Config, "cors": cors.Config})
         fetch.configure(self.options["fetch"])
+        cors.configure(self.options["cors"])
         self.keys = settings.control_directory / "keys"
         self.applications: dict[str, Application] = {}
         self.loops: list[Repeat] = []
