@@ -3,13 +3,13 @@ from __future__ import annotations
 
 import socket
 import ssl
-import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from msgspec.structs import replace
 from tests.run.conftest import Here
 
@@ -120,8 +120,9 @@ def test_a_given_certificate_has_to_fit(given: Callable[..., Settings], tmp_path
     with pytest.raises(tls.CertificateUnfit, match="cannot be used"): tls.prepare(replace(foreign, key=key))
     with pytest.raises(tls.CertificateUnfit, match="No such file"): tls.prepare(replace(foreign, key=str(tmp_path / "none")))
     encrypted = tmp_path / "encrypted.key"
-    subprocess.run(["openssl", "ec", "-aes256", "-passout", "pass:word", "-in", foreign.key, "-out", encrypted], check=True,
-                   capture_output=True)
+    secret = serialization.load_pem_private_key(Path(foreign.key).read_bytes(), None)
+    encrypted.write_bytes(secret.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+                                               serialization.BestAvailableEncryption(b"word")))
     with pytest.raises(tls.CertificateUnfit): tls.prepare(replace(foreign, key=str(encrypted)))
 
 
