@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pilvi.core.dialect import Dialect
 from pilvi.core.events import Subscription
+from pilvi.core.http import cors as browser
 from pilvi.core.http.routes import Route
 from pilvi.core.microversion import Microversions
 from pilvi.core.policy import Rule
@@ -59,6 +60,8 @@ class Service:
     door: Callable[[Application], Any] | None = None
     """Makes an ASGI application that answers instead of the routes: for a service that streams, whose clients want the root of an address.
     It listens on the port after the cloud's, and under the service's mount point."""
+    cors: browser.Headers | None = browser.USUAL
+    """What pages from elsewhere may send and read; None: it is for its own page only, or looks after them by itself."""
     catalogued: bool = True
     """Is it in identity's catalogue?"""
 

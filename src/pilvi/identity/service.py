@@ -6,7 +6,7 @@ from typing import Any
 
 from pilvi.core.context import Call
 from pilvi.core.dialect import KEYSTONE
-from pilvi.core.http import auth
+from pilvi.core.http import auth, cors
 from pilvi.core.http.app import Application, Request, Response
 from pilvi.core.http.routes import ANYONE, Route
 from pilvi.core.service import Loop, Service
@@ -100,8 +100,12 @@ def stop(application: Application) -> None:
 
 
 TOKENS = "/v3/auth/tokens"
+PAGES = cors.Headers(("X-Auth-Token", "X-OpenStack-Request-ID", "X-Subject-Token", "X-Project-Id", "X-Project-Name", "X-Project-Domain-Id",
+                      "X-Project-Domain-Name", "X-Domain-Id", "X-Domain-Name", "OpenStack-Auth-Receipt"),
+                     ("X-Auth-Token", "X-OpenStack-Request-ID", "X-Subject-Token", "OpenStack-Auth-Receipt"))
 SERVICE = Service(
     name="identity", types=("identity",), path="", dialect=KEYSTONE, versions=versions, config=Config, start=start, stop=stop,
+    cors=PAGES,
     before=meet.before,
     resources=[domain.RESOURCE, project.RESOURCE, user.RESOURCE, group.RESOURCE, role.RESOURCE,
                catalogue.REGION, catalogue.SERVICE, catalogue.ENDPOINT, endpoint_group.RESOURCE, policy_store.RESOURCE,
