@@ -30,6 +30,8 @@ class Database:
         self.sqlite = url.startswith("sqlite")
         options: dict[str, Any] = {} if self.sqlite else {"pool_size": 8, "max_overflow": 8, "pool_pre_ping": True}
         self.engine = create_engine(url, **options)
+        self.commits = 0
+        """Of this process: what was read before the last one may be old."""
         self.written: list[Callable[[], None]] = []
         """Called, quickly, after each transaction that wrote, by its thread. (The engine's own event comes before the commit.)"""
         self.emitted: list[Callable[[], None]] = []
@@ -53,6 +55,7 @@ class Database:
             yield session
             session.flush()
             session.commit()
+        self.commits += 1
         for tell in [*self.written, *(self.emitted if session.info.get("emitted") else ())]: tell()
 
     @contextmanager

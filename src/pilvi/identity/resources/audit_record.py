@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Integer, event, inspect, select
+from sqlalchemy import BigInteger, Integer, bindparam, event, insert, inspect, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pilvi.core import clock
@@ -51,6 +51,12 @@ class AuditHead(Base):
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     seq: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"))
     hash: Mapped[str]
+
+
+_HEAD = AuditHead.__table__
+END = select(_HEAD.c.seq, _HEAD.c.hash).where(_HEAD.c.id == 1).with_for_update()
+MOVE = update(AuditHead).where(_HEAD.c.id == 1).values(seq=bindparam("to"), hash=bindparam("last"))
+ADD = insert(AuditRecord)
 
 
 def prepare(db: Session) -> None:
@@ -106,14 +112,17 @@ def _write(db: Session) -> None:
     """Puts what was noted at the end of the chain, in the same transaction."""
     noted = db.info.pop("audit", None)
     if not noted: return
-    head = db.scalar(select(AuditHead).where(AuditHead.id == 1).with_for_update())
+    head = db.execute(END).first()
     if head is None: return
+    seq, last, rows = head.seq, head.hash, []
     for each in noted:
         text = msgspec.json.encode(each).decode()
-        seq, previous = head.seq + 1, head.hash
-        head.seq, head.hash = seq, audit.link(previous, seq, text)
-        db.add(AuditRecord(seq=seq, record=text, previous=previous, hash=head.hash))
-    db.flush()
+        seq, previous = seq + 1, last
+        last = audit.link(previous, seq, text)
+        rows.append({"seq": seq, "record": text, "previous": previous, "hash": last})
+    connection = db.connection()
+    connection.execute(ADD, rows)
+    connection.execute(MOVE, {"to": seq, "last": last})
 
 
 def note_login(db: Session, user_id: str, outcome: str, methods: list[str], *, reason: str = "") -> None:
