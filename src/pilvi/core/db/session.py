@@ -86,6 +86,11 @@ class Database:
             finally:
                 if mine: connection.execute(text("SELECT pg_advisory_unlock(hashtext(:name))"), key)
 
+    def take_turns(self, session: Session, name: str) -> None:
+        """From here to its end, transactions of this name run one after the other, in all processes: what the next one reads is what this
+        one wrote. SQLite's writers do so anyway."""
+        if not self.sqlite: session.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": name})
+
     def close(self) -> None:
         self.engine.dispose()
 

@@ -8,8 +8,6 @@ import html
 import secrets
 from typing import Any
 
-import msgspec
-from cryptography.fernet import InvalidToken
 from msgspec import Struct
 
 from pilvi.core import clock
@@ -26,7 +24,7 @@ from pilvi.identity.resources.identity_provider import IdentityProvider
 from pilvi.identity.resources.mapping import AttributeMapping
 from pilvi.identity.resources.protocol import Protocol
 from pilvi.identity.token.facts import facts_of
-from pilvi.identity.token.formats import Payload, new_audit_id, seal
+from pilvi.identity.token.formats import Payload, new_audit_id
 from pilvi.identity.token.issue import answer
 
 STATE_SECONDS = 600
@@ -88,7 +86,6 @@ def _payload(token_seconds: int, visitor: Visitor, idp_id: str, protocol_id: str
 def websso(call: Call, idp_id: str, id: str) -> Response:
     """GET /v3/auth/OS-FEDERATION/identity_providers/{idp_id}/protocols/{id}/websso?origin=: on to the provider, and back with a code."""
     assert call.application is not None and call.request is not None
-    keys = call.application.state["keyring"].current()
     redirect = call.url(f"/v3/auth/OS-FEDERATION/identity_providers/{idp_id}/protocols/{id}/websso")
     if code := call.request.one("code"): return _return(call, (idp_id, id), code, redirect)
     if problem := call.request.one("error"): raise errors.LoginRefused(f"The provider refused: {problem[:80]}.")
@@ -97,22 +94,21 @@ def websso(call: Call, idp_id: str, id: str) -> Response:
         raise errors.LoginRefused(f"{origin or 'The origin'} is not a trusted dashboard host.")
     trust = _openid(call, idp_id)
     errand = Errand(idp_id, id, origin, secrets.token_urlsafe(16), clock.now() + STATE_SECONDS)
-    address = openid.authorize_url(trust, redirect, seal(keys, errand), errand.nonce)
+    address = openid.authorize_url(trust, redirect, call.application.state["keyring"].seal(errand), errand.nonce)
     return Response(302, None, {"location": address, "cache-control": "no-store"})
 
 
 def _return(call: Call, place: tuple[str, str], code: str, redirect: str) -> Response:
     """The provider sent the browser back: its code becomes a token, which a form takes to the dashboard."""
     assert call.application is not None and call.request is not None
-    keys = call.application.state["keyring"].current()
-    text = call.request.one("state") or ""
-    try: errand = msgspec.msgpack.decode(keys.decrypt(text.encode() + b"=" * (-len(text) % 4)), type=Errand)
-    except (InvalidToken, msgspec.DecodeError, UnicodeEncodeError): raise Invalid("The state is not ours.") from None
+    keyring = call.application.state["keyring"]
+    errand = keyring.unseal(call.request.one("state") or "", Errand)
+    if errand is None: raise Invalid("The state is not ours.")
     if errand.until < clock.now() or (errand.idp_id, errand.protocol_id) != place: raise errors.LoginRefused("This sign-in took too long.")
     trust = _openid(call, errand.idp_id)
     claims = openid.claims_of(trust, openid.exchange(trust, code, redirect), nonce=errand.nonce)
     payload = _admit(call, *place, openid.assertion_of(claims))
-    return Response(200, FORM.format(origin=html.escape(errand.origin), token=html.escape(seal(keys, payload))).encode(), {
+    return Response(200, FORM.format(origin=html.escape(errand.origin), token=html.escape(keyring.seal(payload))).encode(), {
         "cache-control": "no-store", "content-security-policy": f"default-src 'none'; script-src 'sha256-{SCRIPT_HASH}'"},
         media_type="text/html; charset=utf-8")
 

@@ -27,7 +27,7 @@ from pilvi.identity.resources.relative import links
 from pilvi.identity.resources.service_provider import enabled_providers
 from pilvi.identity.resources.user import User
 from pilvi.identity.token.facts import Facts, facts_of
-from pilvi.identity.token.formats import Payload, unseal
+from pilvi.identity.token.formats import Payload
 
 FACTS_SECONDS, FACTS_REMEMBERED = 1.0, 10_000
 
@@ -48,7 +48,7 @@ STANDING = select(_USERS.signed_out_at, exists().where(_REVOKED.audit_id.in_((bi
 
 def read(app: Application, token: str) -> Payload | None:
     """The payload of a token that is sealed by us, alive and not revoked."""
-    payload = unseal(app.state["keyring"].current(), token)
+    payload = app.state["keyring"].unseal(token, Payload)
     if payload is None or payload.expires_at <= clock.now(): return None
     with app.database.read() as db:
         found = db.execute(STANDING, {"first": payload.audit_ids[0], "chain": payload.audit_ids[-1], "id": payload.user_id}).first()
