@@ -29,7 +29,8 @@ from pilvi.identity.resources.user import User
 from pilvi.identity.token.facts import Facts, facts_of
 from pilvi.identity.token.formats import Payload
 
-FACTS_SECONDS, FACTS_REMEMBERED = 1.0, 10_000
+FACTS_SECONDS, FACTS_REMEMBERED = 0.5, 10_000
+"""With what services remember (core/http/auth.py) no more than a second."""
 
 
 class Revocation(Base):
