@@ -147,7 +147,8 @@ def status_of(settings: Settings, token: str, path: str, method: str = "GET", bo
               **headers: str) -> tuple[int, dict[str, str]]:
     """What a token meets at one of the control processes: status and headers."""
     sent = {"x-auth-token": token, "content-type": "application/json"} | {name.replace("_", "-"): headers[name] for name in headers}
-    reply = client.Socket(replace(settings, public_url="").url).send(client.Message(method, path, sent, b"" if body is None else json.dumps(body).encode()))
+    message = client.Message(method, path, sent, b"" if body is None else json.dumps(body).encode())
+    reply = client.Socket(replace(settings, public_url="").url).send(message)
     return reply.status, reply.headers
 
 

@@ -13,6 +13,7 @@ from pilvi.core.microversion import Microversions
 from pilvi.core.policy import Rule
 
 if TYPE_CHECKING:
+    from pilvi.core.context import Call
     from pilvi.core.http.app import Application, Request
     from pilvi.core.resource import Resource
     from pilvi.core.task import Flow
@@ -49,6 +50,8 @@ class Service:
     subscriptions: Sequence[Subscription] = ()
     """Events of the services below that it wants to hear."""
     config: type[Any] | None = None
+    before: Callable[[Call, Route, Mapping[str, str]], None] | None = None
+    """Called once it is known who asks, before the request's transaction, with the route and its parameters: to ask others first."""
     start: Callable[[Application], None] | None = None
     stop: Callable[[Application], None] | None = None
     optional_project: str | None = None

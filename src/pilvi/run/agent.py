@@ -28,7 +28,7 @@ from pilvi.network.agent.main import NetworkAgent
 from pilvi.network.drivers import HOST_BACKENDS
 from pilvi.run import crash
 from pilvi.run.join import credentials
-from pilvi.run.process import ready, wait_for_end
+from pilvi.run.process import End, ready
 from pilvi.run.settings import Settings, load
 from pilvi.volume.agent.main import VolumeAgent
 from pilvi.volume.drivers import DRIVERS as VOLUME_DRIVERS
@@ -112,9 +112,13 @@ class Agent:
         self.metadata.drop(network_id)
         self.network.backend.drop_metadata(network_id)
 
+    def learn(self) -> None:
+        """Waits until control is there and tells what this host needs to know. Whoever ends the process meanwhile leaves nothing behind."""
+        self.bus.start()
+        self.network.learn()
+
     def start(self) -> None:
         """Joins the cloud."""
-        self.bus.start()
         self.network.start()
         self.volume.start()
         self.compute.start()
@@ -135,9 +139,11 @@ def main(directory: Path) -> None:
     settings = load(directory)
     crash.arm(settings, "agent")
     agent = Agent(settings)
+    agent.learn()
+    end = End.expect()  # from here on it begins things, which are to be ended well
     agent.start()
     ready()
-    wait_for_end()
+    end.wait()
     agent.stop()
 
 

@@ -192,6 +192,7 @@ class Application:
 
     def run(self, entry: Route, call: Call, names: dict[str, str]) -> Response:
         """Calls the route's function inside the transaction it wants."""
+        if self.service.before: self.service.before(call, entry, names)
         if entry.transaction == "read":
             with self.database.read() as call.db: answer = entry.function(call, **names)
         elif entry.transaction == "write":
