@@ -29,7 +29,7 @@ class Database:
         self.url = url
         self.sqlite = url.startswith("sqlite")
         options: dict[str, Any] = {} if self.sqlite else {"pool_size": 8, "max_overflow": 8, "pool_pre_ping": True}
-        self.engine = create_engine(url, **options)
+        self.engine = create_engine(url, hide_parameters=True, **options)  # they may be secrets, and errors are logged
         self.commits = 0
         """Of this process: what was read before the last one may be old."""
         self.written: list[Callable[[], None]] = []
