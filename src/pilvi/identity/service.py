@@ -131,5 +131,5 @@ SERVICE = Service(
         *policy_store.ROUTES, *catalogue.ROUTES, *role.ROUTES, *audit_record.ROUTES,
     ],
     loops=[Loop("rotate token keys", 300, lambda application: application.state["keyring"].prepare()),
-           Loop("forget old passwords", 3600, compliance.trim_history)],
+           Loop("forget old passwords", 3600, compliance.trim_history), Loop("forget old audit records", 3600, audit_record.forget)],
 )

@@ -15,7 +15,7 @@ from pilvi.identity.resources import audit_record
 from pilvi.identity.resources.identity_provider import IdentityProvider
 from pilvi.identity.resources.mapping import AttributeMapping
 from pilvi.identity.resources.protocol import Protocol
-from pilvi.identity.token.formats import Payload, new_audit_id, seal
+from pilvi.identity.token.formats import Payload, new_audit_id
 
 
 def admit(call: Call, idp_id: str, protocol_id: str, remote_attribute: str, ask: Callable[[], dict[str, str]]) -> Payload:
@@ -68,7 +68,7 @@ def check_origin(call: Call) -> str:
 def hand_over(call: Call, payload: Payload, origin: str) -> Response:
     """A page that takes the token to the dashboard."""
     assert call.application is not None
-    token = seal(call.application.state["keyring"].current(), payload)
+    token = call.application.state["keyring"].seal(payload)
     return Response(200, FORM.format(origin=html.escape(origin), token=html.escape(token)).encode(), {
         "cache-control": "no-store", "content-security-policy": f"default-src 'none'; script-src 'sha256-{SCRIPT_HASH}'"},
         media_type="text/html; charset=utf-8")

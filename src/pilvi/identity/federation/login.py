@@ -7,8 +7,6 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-import msgspec
-from cryptography.fernet import InvalidToken
 from msgspec import Struct
 from sqlalchemy import select
 
@@ -24,7 +22,6 @@ from pilvi.identity.federation.trusted import NotTrusted, OpenId, Trusted, trust
 from pilvi.identity.resources.identity_provider import IdentityProvider
 from pilvi.identity.resources.protocol import Protocol
 from pilvi.identity.token.facts import facts_of
-from pilvi.identity.token.formats import seal
 from pilvi.identity.token.issue import answer
 
 STATE_SECONDS = 600
@@ -68,12 +65,11 @@ def websso(call: Call, idp_id: str, id: str) -> Response:
     """GET /v3/auth/OS-FEDERATION/identity_providers/{idp_id}/protocols/{id}/websso?origin=: on to the provider, and back with a code."""
     assert call.application is not None and call.request is not None
     if trust := _trusted(call, idp_id).saml: return saml_login.begin(call, trust, idp_id, id)
-    keys = call.application.state["keyring"].current()
     redirect = call.url(f"/v3/auth/OS-FEDERATION/identity_providers/{idp_id}/protocols/{id}/websso")
     if code := call.request.one("code"): return _return(call, (idp_id, id), code, redirect)
     if problem := call.request.one("error"): raise errors.LoginRefused(f"The provider refused: {problem[:80]}.")
     errand = Errand(idp_id, id, check_origin(call), secrets.token_urlsafe(16), clock.now() + STATE_SECONDS)
-    address = openid.authorize_url(_openid(call, idp_id), redirect, seal(keys, errand), errand.nonce)
+    address = openid.authorize_url(_openid(call, idp_id), redirect, call.application.state["keyring"].seal(errand), errand.nonce)
     return Response(302, None, {"location": address, "cache-control": "no-store"})
 
 
@@ -91,10 +87,8 @@ def websso_of_any(call: Call, id: str) -> Response:
 def _return(call: Call, place: tuple[str, str], code: str, redirect: str) -> Response:
     """The provider sent the browser back: its code becomes a token, which a form takes to the dashboard."""
     assert call.application is not None and call.request is not None
-    keys = call.application.state["keyring"].current()
-    text = call.request.one("state") or ""
-    try: errand = msgspec.msgpack.decode(keys.decrypt(text.encode() + b"=" * (-len(text) % 4)), type=Errand)
-    except (InvalidToken, msgspec.DecodeError, UnicodeEncodeError): raise Invalid("The state is not ours.") from None
+    errand = call.application.state["keyring"].unseal(call.request.one("state") or "", Errand)
+    if errand is None: raise Invalid("The state is not ours.")
     if errand.until < clock.now() or (errand.idp_id, errand.protocol_id) != place: raise errors.LoginRefused("This sign-in took too long.")
     trust = _openid(call, errand.idp_id)
 
