@@ -25,6 +25,8 @@ class StorageOptions(Struct, kw_only=True):
     """How long deletions are remembered; a device that was away longer must be emptied before it returns."""
     replicate_seconds: float = 30.0
     """Between two rounds of comparing copies; 0: no loops run here."""
+    shard_objects: int = 1_000_000
+    """A container with more objects is divided into shards of half as many each, in the background; 0: never."""
     audit_bytes_per_second: int = 10 << 20
     """How much the auditor reads."""
 

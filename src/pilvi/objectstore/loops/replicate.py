@@ -184,7 +184,7 @@ async def replicate_databases(work: Work, device: LocalDevice, kind: str) -> Non
 
 async def _push_database(work: Work, device: LocalDevice, kind: str, place: tuple[int, str], peer: str,
                          target: Device) -> tuple[int, str] | None:
-    """Tells a copy what is new here; what it then knows (last row, digest of the facts), None if that is not all."""
+    """Tells a copy what is new here; (writes here until then, digest of the facts), None if that is not all."""
     try:
         databases = device.databases(kind)
         path = databases.path(*place)
@@ -195,8 +195,8 @@ async def _push_database(work: Work, device: LocalDevice, kind: str, place: tupl
             writes = databases.writes[path]
             changes, facts, point = await work.run(_changes, handle, kind, peer)
             if not changes.rows and facts == point:
-                work.told[path, target] = (peer, writes, (changes.last, facts))
-                return changes.last, facts
+                work.told[path, target] = (peer, writes, (writes, facts))
+                return writes, facts
             peer = await work.members.call(target, "database_merge", kind, *place, changes.info, changes.rows, seconds=CALL_SECONDS)
             await work.run(handle.set_point, peer, changes.last, facts)
     except Missing: return None
@@ -206,9 +206,10 @@ async def _push_database(work: Work, device: LocalDevice, kind: str, place: tupl
 
 
 def _changes(handle: Handle, kind: str, peer: str) -> tuple[Changes, str, str]:
-    """(what a copy must be told, digest of the facts, the digest it was told last)"""
+    """(what a copy must be told, digest of the facts, the digest it was told last). Rows of a sharded one go to its shards instead."""
     point, known = handle.point(peer) if peer else (0, "")
-    changes = handle.changes(point, container.COLUMNS if kind == "container" else account.COLUMNS, ROWS)
+    sharded = kind == "container" and container.plan_of(handle.info()).active
+    changes = handle.changes(point, container.COLUMNS if kind == "container" else account.COLUMNS, 0 if sharded else ROWS)
     return changes, facts_of(changes.info), known
 
 
@@ -224,14 +225,15 @@ def _tidy_database(work: Work, device: LocalDevice, kind: str, place: tuple[int,
     except Missing: return
     if told:
         with handle.lock:
-            if set(told) != {(handle.last(), facts_of(handle.info()))}: return
+            info = handle.info()
+            if set(told) != {(databases.writes[databases.path(*place)], facts_of(info))}: return
+            if kind == "container" and container.plan_of(info).active and handle.last(): return  # they are not the other copies'
             databases.forget(*place)
         repaired("replicate", "give up", device=device.name, database=place[1])
         return
     path = databases.path(*place)
-    if work.reclaimed.get(path) == databases.writes[path]: return
-    work.reclaimed[path] = databases.writes[path]
+    if clock.monotonic() - work.reclaimed.get(path, -RECLAIM_SECONDS) < RECLAIM_SECONDS: return
+    work.reclaimed[path] = clock.monotonic()
     old = time.now() - int(work.options.reclaim_seconds * time.TICKS)
     (container if kind == "container" else account).reclaim(handle, old)
-    info = handle.info()
-    if not info.exists and 0 < info.deleted < old and not handle.last(): databases.forget(*place)
+    if 0 < handle.info().ended < old and not handle.last(): databases.forget(*place)
