@@ -74,14 +74,13 @@ class _Span:
         else: self.low, self.from_low = after(subdir), True
 
     def conditions(self) -> tuple[list[str], list[str]]:
-        """SQL conditions and their values."""
-        found: list[tuple[str, str]] = []
-        if self.low: found.append(("name >= ?" if self.from_low else "name > ?", self.low))
-        if self.high: found.append(("name <= ?" if self.to_high else "name < ?", self.high))
-        if self.above: found.append(("name > ?", self.above))
-        if self.upto: found.append(("name <= ?", self.upto))
-        if self.prefix: found += [("name >= ?", self.prefix), ("name < ?", after(self.prefix))]
-        elif not self.reserved: found.append(("name >= ?", "\x01"))
+        """SQL conditions and their values: one at either end, for an index is searched by no more."""
+        lows = [(self.low, not self.from_low), (self.above, True), (self.prefix or ("" if self.reserved else "\x01"), False)]
+        highs = [(self.high, self.to_high), (self.upto, True), (after(self.prefix) if self.prefix else "", False)]
+        low, beyond = max(lows)
+        high, with_it = min((one for one in highs if one[0]), default=("", False))
+        found = [(f"name {'>' if beyond else '>='} ?", low)] if low else []
+        if high: found.append((f"name {'<=' if with_it else '<'} ?", high))
         return [condition for condition, _ in found], [value for _, value in found]
 
 
