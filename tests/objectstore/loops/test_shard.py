@@ -72,8 +72,8 @@ QUERY = st.fixed_dictionaries({}, optional={
     "reverse": st.booleans(), "limit": st.integers(0, 9), "path": st.sampled_from(["", "a", "a/b", "b/"])})
 
 
-@settings(max_examples=10, deadline=None, derandomize=True)
-@given(st.lists(OPERATION, min_size=20, max_size=60), st.lists(QUERY, min_size=12, max_size=12))
+@settings(max_examples=6, deadline=None, derandomize=True)
+@given(st.lists(OPERATION, min_size=20, max_size=50), st.lists(QUERY, min_size=12, max_size=12))
 def test_a_sharded_container_lists_as_a_plain_one(operations: list[tuple[str, str]], queries: list[dict[str, Any]]) -> None:
     async def run(path: Path) -> None:
         async with one(path / "sharded", 4) as (sharded, work), one(path / "plain", 0) as (plain, other):
@@ -129,7 +129,7 @@ async def stopped_after(work: Work, calls: int) -> bool:
 
 @pytest.mark.slow
 async def test_no_death_on_the_way_loses_a_name(tmp_path: Path) -> None:
-    """Dies at every seventh call of the whole way in turn, is started anew, and ends with all names each time."""
+    """Dies at every thirteenth call of the whole way in turn, is started anew, and ends with all names each time."""
     choices, calls = options(2, 2, shard_objects=8), 0
     expected = [f"o{number:03d}" for number in range(30)]
     first = await opened(tmp_path / "start", choices)
@@ -156,7 +156,7 @@ async def test_no_death_on_the_way_loses_a_name(tmp_path: Path) -> None:
         assert (await store.container_stat(A, C)).objects == 30
         await store.close()
         shutil.rmtree(path)
-        calls += 7
+        calls += 13
     assert calls > 50
 
 

@@ -16,7 +16,7 @@ class StorageOptions(Struct, kw_only=True):
     replicas: int = 1
     """Copies of accounts and containers, and of objects in policy 0."""
     partition_power: int = 8
-    """2 to the power of this many partitions; cannot be changed later."""
+    """2 to the power of this many partitions; of objects, `pilvi object-ring double` makes more later."""
     policies: list[Policy] = field(default_factory=list)
     """Storage policies; empty: one, `Policy-0`, with `replicas` copies."""
     reserve_bytes: int = 2 * GIB

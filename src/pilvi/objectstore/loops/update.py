@@ -108,7 +108,7 @@ def _since(device: LocalDevice) -> float:
 def _changed(device: LocalDevice, folder: str, since: float) -> list[list[tuple[str, str, container.ObjectRow]]]:
     """Rows of the files whose inode changed since then."""
     found = []
-    for partition in device.disk.partitions(folder):
+    for partition in device.disk.directories(folder):
         with os.scandir(f"{device.disk.root}/{folder}/{partition}") as entries:
             fresh = [entry.name for entry in entries if entry.stat().st_ctime >= since]
         names = {name.removesuffix(".meta") for name in fresh if not name.endswith(STAGED)}

@@ -92,13 +92,13 @@ def fragment_commit(device: LocalDevice, folder: str, partition: int, name: str,
     return device.disk.promote(folder, partition, name, timestamp)
 
 
-def manifest(device: LocalDevice, folder: str, partition: int) -> dict[str, int]:
-    return device.disk.manifest(folder, partition)
+def manifest(device: LocalDevice, folder: str, partition: int, power: int) -> dict[str, int]:
+    return device.disk.manifest(folder, partition, power)
 
 
-def digests(device: LocalDevice, folder: str, partitions: list[int]) -> dict[int, bytes]:
-    """{partition: digest of its manifest}: equal digests need no further look."""
-    return {partition: digest(device.disk.manifest(folder, partition)) for partition in partitions}
+def digests(device: LocalDevice, folder: str, partitions: list[int], power: int) -> dict[int, bytes]:
+    """{partition of a ring of that power: digest of its manifest}: equal digests need no further look."""
+    return {partition: digest(device.disk.manifest(folder, partition, power)) for partition in partitions}
 
 
 def digest(files: dict[str, int]) -> bytes:
