@@ -219,8 +219,10 @@ async def test_a_copy_that_was_away_gives_its_rows_to_the_shards(tmp_path: Path)
         await put(store, "late", b"x")
         node(store).devices["d3"] = away
         store.members._suspects.clear()
+        row = ObjectRow("only", time.now(), 0, 1, "etag", "text/plain", time.now())
+        assert await work.teller.try_(A, C, row, [2]) == []  # one copy has heard of it, and not the one that divides
         await settle(work)
         assert (await plan_of(store)).active
         for name in ("d1", "d2"): node(store).devices.pop(name)
-        assert await names(store) == ["late", *(f"o{number:02d}" for number in range(20))]
+        assert await names(store) == ["late", *(f"o{number:02d}" for number in range(20)), "only"]
     await store.close()
