@@ -15,6 +15,7 @@ from pilvi.objectstore.loops.reconstruct import reconstruct
 from pilvi.objectstore.loops.relink import relink
 from pilvi.objectstore.loops.replicate import replicate
 from pilvi.objectstore.loops.work import Work
+from pilvi.objectstore.node.disk import refile
 from pilvi.objectstore.node.interface import NoObject
 from pilvi.objectstore.policies import Policy
 from pilvi.objectstore.ring import build
@@ -86,7 +87,7 @@ async def test_every_object_is_readable_in_each_phase(tmp_path: Path, coded: boo
     for device in node(store).devices.values():  # some have begun, one has moved some directories, then all ends
         if device.name != "d1": device.disk.layout.aim("objects", 5)
         if device.name == "d2":
-            for directory in device.disk.directories("objects")[::2]: device.disk.refile("objects", directory)
+            for directory in device.disk.directories("objects")[::2]: refile(device.disk, "objects", directory)
     await contents.check()
     await contents.change(2)
     await store.close()

@@ -232,23 +232,6 @@ class Disk:
         except (FileNotFoundError, NotADirectoryError): pass
         return found
 
-    def refile(self, folder: str, place: int) -> int:
-        """Moves the files of a directory that belong into another; how many."""
-        moved = 0
-        for name in self._scan(folder, place):
-            if partition_of(name, self.layout.powers[folder][0]) == place: continue
-            self.file(folder, place, name)
-            moved += 1
-        try: os.rmdir(f"{self.root}/{folder}/{place}")
-        except OSError: pass
-        return moved
-
-    def settle_layout(self, folder: str) -> None:
-        """All files are where the present power says; that is made durable, and older powers are forgotten."""
-        for place in self.directories(folder): sync_folder(f"{self.root}/{folder}/{place}")
-        sync_folder(f"{self.root}/{folder}")
-        self.layout.set(folder, self.layout.powers[folder][:1])
-
     def record(self, folder: str, partition: int, name: str) -> Record:
         """The trailer of one file. Raises NoObject, Broken."""
         try: descriptor = os.open(self.file(folder, partition, name), os.O_RDONLY | os.O_CLOEXEC)
@@ -277,6 +260,25 @@ class Disk:
                 if timestamp is not None and os.stat(path).st_mtime_ns // 10_000 != timestamp: return
                 os.rename(path, f"{self.root}/quarantined/objects/{name}-{secrets.token_hex(4)}")
             except FileNotFoundError: pass
+
+
+def refile(disk: Disk, folder: str, place: int) -> int:
+    """Moves the files of a directory that belong into another; how many."""
+    moved = 0
+    for name in disk._scan(folder, place):
+        if partition_of(name, disk.layout.powers[folder][0]) == place: continue
+        disk.file(folder, place, name)
+        moved += 1
+    try: os.rmdir(f"{disk.root}/{folder}/{place}")
+    except OSError: pass
+    return moved
+
+
+def settle_layout(disk: Disk, folder: str) -> None:
+    """All files are where the present power says; that is made durable, and older powers are forgotten."""
+    for place in disk.directories(folder): sync_folder(f"{disk.root}/{folder}/{place}")
+    sync_folder(f"{disk.root}/{folder}")
+    disk.layout.set(folder, disk.layout.powers[folder][:1])
 
 
 class Upload:
