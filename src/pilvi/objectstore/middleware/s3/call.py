@@ -18,7 +18,6 @@ KEY_BYTES = 1024
 META = "x-amz-meta-"
 PASSED = ("content-type", "content-encoding", "content-disposition", "content-language", "cache-control", "expires", "x-robots-tag",
           "x-delete-at", "x-delete-after")
-S3_ETAG = "x-object-sysmeta-s3-etag"
 
 
 @dataclass(slots=True)

@@ -11,12 +11,13 @@ from typing import Any
 
 import msgspec
 
-from pilvi.objectstore.middleware.s3 import xml
-from pilvi.objectstore.middleware.s3.call import S3_ETAG, SEGMENTS, S3Call, document, moment
+from pilvi.objectstore.middleware.s3 import acl, xml
+from pilvi.objectstore.middleware.s3.call import SEGMENTS, S3Call, document, moment
 from pilvi.objectstore.middleware.s3.faults import S3Refused
 from pilvi.objectstore.middleware.s3.object_ import _instant, conditional, source_of
 from pilvi.objectstore.middleware.s3.payload import md5_hex
 from pilvi.objectstore.proxy.message import Response, once
+from pilvi.objectstore.proxy.object_ import OPEN_TO_ALL, S3_ETAG
 
 MOST_PARTS = 10_000
 PART_BYTES = 5 * 1024 * 1024
@@ -35,7 +36,7 @@ async def create(call: S3Call) -> Response:
     head = await call.swift("HEAD", call.bucket)
     policy = {"x-storage-policy": head.headers["x-storage-policy"]} if "x-storage-policy" in head.headers else {}
     upload = secrets.token_urlsafe(24)
-    kept = call.metadata()
+    kept = call.metadata() | acl.headers_of_object(call)
     kept[TYPE] = kept.pop("content-type", "application/octet-stream")
     marker = {**kept, "content-length": "0", "content-type": "application/x-s3-upload"}
     found = await call.swift("PUT", _segments(call), f"{call.key}/{upload}", headers=marker, fails=(404,))
@@ -116,7 +117,7 @@ async def list_uploads(call: S3Call) -> Response:
     response = await call.swift("GET", _segments(call), query={"prefix": prefix, "marker": after}, fails=(404,))
     lines = [line for line in response.notes["listing"].lines if line["content_type"] == "application/x-s3-upload"] if response.ok else []
     truncated, lines = len(lines) > most, lines[:most]
-    last = lines[-1]["name"].rpartition("/") if lines else ("", "", "")
+    last = lines[-1]["name"].rpartition("/") if len(lines) > 1 else ("", "", "")
     fields: list[tuple[str, Any]] = [
         ("Bucket", call.bucket), ("KeyMarker", marker or ""), ("UploadIdMarker", call.query.get("upload-id-marker", "")),
         ("NextKeyMarker", last[0]), ("NextUploadIdMarker", last[2]), ("Prefix", prefix), ("MaxUploads", most), ("IsTruncated", truncated)]
@@ -145,7 +146,7 @@ async def complete(call: S3Call) -> Response:
         if line["bytes"] < PART_BYTES: raise S3Refused("EntityTooSmall", MinSizeAllowed=str(PART_BYTES), ProposedSize=str(line["bytes"]))
     etag = f"{hashlib.md5(b''.join(bytes.fromhex(line['hash']) for line in chosen), usedforsecurity=False).hexdigest()}-{len(chosen)}"
     manifest = [{"path": f"/{_segments(call)}/{line['name']}", "etag": line["hash"], "size_bytes": line["bytes"]} for line in chosen]
-    kept = {name: value for name, value in marker.headers.items() if name.startswith("x-object-meta-") or name in KEPT}
+    kept = {name: value for name, value in marker.headers.items() if name.startswith("x-object-meta-") or name in (*KEPT, OPEN_TO_ALL)}
     body = msgspec.json.encode(manifest)
     headers = {**kept, "content-type": marker.headers.get(TYPE, "application/octet-stream"), S3_ETAG: etag, UPLOAD: call.query["uploadId"],
                "content-length": str(len(body))}
