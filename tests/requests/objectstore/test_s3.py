@@ -161,3 +161,14 @@ def test_what_ends_says_when(s3: S3) -> None:
     s3("PUT", "/ending")
     s3("PUT", "/ending/o", b"x", x_delete_at="4102444800")
     assert 'expiry-date="Fri, 01 Jan 2100 00:00:00 GMT"' in s3("HEAD", "/ending/o").headers["x-amz-expiration"]
+
+
+def test_an_upload_of_one_empty_part(s3: S3) -> None:
+    s3("PUT", "/hollow")
+    upload = tags(s3("POST", "/hollow/o?uploads"), "UploadId")[0]
+    part = s3("PUT", f"/hollow/o?partNumber=1&uploadId={upload}", b"")
+    body = f"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{part.headers['etag']}</ETag></Part></CompleteMultipartUpload>"
+    assert s3("POST", f"/hollow/o?uploadId={upload}", body.encode()).status_code == 200 and "last-modified" in part.headers
+    got = s3("GET", "/hollow/o")
+    assert (got.status_code, got.content) == (200, b"") and got.headers["etag"].endswith('-1"')
+    assert s3("DELETE", "/hollow/o").status_code == s3("DELETE", "/hollow").status_code == 204

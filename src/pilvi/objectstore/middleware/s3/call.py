@@ -71,7 +71,7 @@ class S3Call:
         pieces = bytearray()
         async for piece in self.secure_body:
             pieces += piece
-            if len(pieces) > most: raise S3Refused("EntityTooLarge")
+            if len(pieces) > most: raise S3Refused("MalformedXML")
         return bytes(pieces)
 
     def metadata(self) -> dict[str, str]:

@@ -74,7 +74,7 @@ async def put_part(call: S3Call) -> Response:
     headers = {"content-length": str(call.length), "content-type": "application/octet-stream"}
     if "content-md5" in call.headers: headers["etag"] = md5_hex(call.headers["content-md5"])
     response = await call.swift("PUT", _segments(call), name, headers=headers, body=call.secure_body)
-    return Response(200, {"etag": _quoted(response)})
+    return Response(200, {"etag": _quoted(response), "last-modified": response.headers["last-modified"]})
 
 
 def _quoted(response: Response) -> str:
@@ -145,16 +145,18 @@ async def complete(call: S3Call) -> Response:
     for line in chosen[:-1]:
         if line["bytes"] < PART_BYTES: raise S3Refused("EntityTooSmall", MinSizeAllowed=str(PART_BYTES), ProposedSize=str(line["bytes"]))
     etag = f"{hashlib.md5(b''.join(bytes.fromhex(line['hash']) for line in chosen), usedforsecurity=False).hexdigest()}-{len(chosen)}"
-    manifest = [{"path": f"/{_segments(call)}/{line['name']}", "etag": line["hash"], "size_bytes": line["bytes"]} for line in chosen]
+    manifest = [{"path": f"/{_segments(call)}/{line['name']}", "etag": line["hash"], "size_bytes": line["bytes"]} for line in chosen
+                if line["bytes"]]  # a manifest has no empty segments
     kept = {name: value for name, value in marker.headers.items() if name.startswith("x-object-meta-") or name in (*KEPT, OPEN_TO_ALL)}
-    body = msgspec.json.encode(manifest)
+    body = msgspec.json.encode(manifest) if manifest else b""
     headers = {**kept, "content-type": marker.headers.get(TYPE, "application/octet-stream"), S3_ETAG: etag, UPLOAD: call.query["uploadId"],
                "content-length": str(len(body))}
     conditional(call)
     if "if-none-match" in call.headers: headers["if-none-match"] = call.headers["if-none-match"]
-    response = await call.swift("PUT", call.bucket, call.key, headers=headers, query={"multipart-manifest": "put"}, body=once(body),
-                                notes={"listed parameters": f"; s3_etag={etag}"})
-    await call.swift("DELETE", _segments(call), f"{call.key}/{call.query['uploadId']}", fails=(404,))
+    response = await call.swift("PUT", call.bucket, call.key, headers=headers, query={"multipart-manifest": "put"} if manifest else {},
+                                body=once(body), notes={"listed parameters": f"; s3_etag={etag}"})
+    ended = [f"{call.key}/{call.query['uploadId']}", *(line["name"] for line in chosen if not line["bytes"])]
+    for name in ended: await call.swift("DELETE", _segments(call), name, fails=(404,))
     return _completed(call, etag, response)
 
 
