@@ -58,3 +58,9 @@ def test_what_cannot_be_built_says_why_and_leaves_the_old_one(source: Path, tmp_
     with pytest.raises((steps.Trouble, OSError)): prepare(state, source)
     assert (state / "share" / "dashboard" / "index.html").read_text() == "one"
     assert sorted(path.name.split("-")[0] for path in (state / "share").iterdir()) == ["dashboard", "dashboard"], "no rest of a build"
+
+
+def test_the_page_of_this_checkout_has_no_faults() -> None:
+    faults = ui.SOURCE / "dist" / ui.FAULTS_FILE
+    if not faults.exists() or not ui.is_built(ui.SOURCE / "dist", ui.SOURCE): pytest.skip("`./pilvi test` builds the page and checks it")
+    assert faults.read_text() == ""

@@ -21,14 +21,14 @@ from pilvi.core import logs
 from pilvi.core.bus import BROKERS
 from pilvi.core.bus.interface import Bus
 from pilvi.core.bus.unix_socket import UnixSocketClient
-from pilvi.core.http import client
+from pilvi.core.http import client, trust
 from pilvi.core.http.client import Socket
 from pilvi.identity.client import Tokens
 from pilvi.network.agent.main import NetworkAgent
 from pilvi.network.drivers import HOST_BACKENDS
 from pilvi.run import crash
 from pilvi.run.join import credentials
-from pilvi.run.process import ready, wait_for_end
+from pilvi.run.process import End, ready
 from pilvi.run.settings import Settings, load
 from pilvi.volume.agent.main import VolumeAgent
 from pilvi.volume.drivers import DRIVERS as VOLUME_DRIVERS
@@ -63,7 +63,7 @@ def drivers_of(settings: Settings, hosts: list[str]) -> dict[str, Hypervisor]:
 
 def bus_of(settings: Settings, host: str) -> Bus:
     """The way to control."""
-    if settings.bus_url: return BROKERS["nats"]([settings.bus_url], name=f"agent-{host}")
+    if settings.bus_url: return BROKERS["nats"]([settings.bus_url], name=f"agent-{host}", tls=trust.context())
     return UnixSocketClient(settings.bus_path, name=f"agent-{host}", allowed_uids={settings.control_uid})
 
 
@@ -73,6 +73,7 @@ class Agent:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.hosts = hosts_of(settings)
+        trust.believe(settings.authority_path)
         self.bus = bus_of(settings, self.hosts[0])
         for name in SERVICES: client.connect(name, Socket(f"{settings.url}/{MOUNTS.get(name, name)}"))
         tokens = Tokens(*credentials(settings), "service")
@@ -111,9 +112,13 @@ class Agent:
         self.metadata.drop(network_id)
         self.network.backend.drop_metadata(network_id)
 
+    def learn(self) -> None:
+        """Waits until control is there and tells what this host needs to know. Whoever ends the process meanwhile leaves nothing behind."""
+        self.bus.start()
+        self.network.learn()
+
     def start(self) -> None:
         """Joins the cloud."""
-        self.bus.start()
         self.network.start()
         self.volume.start()
         self.compute.start()
@@ -134,9 +139,11 @@ def main(directory: Path) -> None:
     settings = load(directory)
     crash.arm(settings, "agent")
     agent = Agent(settings)
+    agent.learn()
+    end = End.expect()  # from here on it begins things, which are to be ended well
     agent.start()
     ready()
-    wait_for_end()
+    end.wait()
     agent.stop()
 
 

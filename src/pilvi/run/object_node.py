@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 from pathlib import Path
 
@@ -10,18 +9,18 @@ from pilvi.core import logs
 from pilvi.objectstore.cluster import administer
 from pilvi.objectstore.cluster.open import open_store
 from pilvi.objectstore.loops.run import Loops
-from pilvi.run.process import ready, wait_for_end
+from pilvi.run.process import End, ready
 
 
 def main(directory: Path) -> None:
     """Runs until SIGTERM. Raises OSError when its address is taken."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})  # before there are threads that would take them
+    end = End.expect()
     logs.configure("info")
     me = administer.known(directory)
     store = open_store(directory, me.storage, own=me.name)
     loops = Loops(store, me.storage, directory).start()
     ready()
-    wait_for_end()
+    end.wait()
     loops.stop()
     asyncio.run(store.close())
 

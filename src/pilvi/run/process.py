@@ -3,6 +3,27 @@ from __future__ import annotations
 
 import os
 import signal
+from typing import NamedTuple
+
+
+class End(NamedTuple):
+    """The end of this process, as its supervisor asks for it: SIGTERM or SIGINT, kept from `expect` on, whichever thread they reach, even
+    while the process begins or ends. They aren't blocked, since children (machines, daemons) would inherit that."""
+    asked: int
+    """The reading end of a pipe, into which a signal writes."""
+
+    @classmethod
+    def expect(cls) -> End:
+        """In the main thread only, as Python wants it."""
+        asked, tell = os.pipe()
+        os.set_blocking(tell, False)
+        signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT): signal.signal(number, lambda *_: None)
+        return cls(asked)
+
+    def wait(self) -> None:
+        """Returns once it was asked for, also if that was before."""
+        os.read(self.asked, 1)
 
 
 def ready() -> None:
@@ -11,9 +32,3 @@ def ready() -> None:
     if descriptor is not None:
         os.write(int(descriptor), b"READY\n")
         os.close(int(descriptor))
-
-
-def wait_for_end() -> None:
-    """Returns at SIGTERM or SIGINT."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
-    signal.sigwait({signal.SIGTERM, signal.SIGINT})

@@ -19,6 +19,8 @@ SOURCE = Path(__file__).resolve().parent.parent / "dashboard" / "ui"
 WORK = ".dashboard-work"
 MADE = {"node_modules", "dist", ".svelte-kit", WORK}
 KEY_FILE = "pilvi-key"
+FAULTS_FILE = "pilvi-faults"
+"""In a page that was built to be tested: what svelte-check says of its types and its markup; empty when nothing."""
 
 
 def folder(state: Path) -> Path | None:
@@ -70,8 +72,9 @@ def prepare(state: Path, python: Path, source: Path, requirements: Path, log: Pa
         if other != target: shutil.rmtree(other, ignore_errors=True)
 
 
-def build(source: Path, target: Path, python: Path, requirements: Path, log: Path, lock: int) -> None:
-    """Builds into `target`, whole or not at all; Node and what it fetched are gone afterwards. No package's own scripts are run."""
+def build(source: Path, target: Path, python: Path, requirements: Path, log: Path, lock: int, *, checked: bool = False) -> None:
+    """Builds into `target`, whole or not at all; Node and what it fetched are gone afterwards. No package's own scripts are run.
+    `checked`: also writes FAULTS_FILE, now that the packages are there."""
     key, work = key_of(source), target.parent / WORK
     shutil.rmtree(work, ignore_errors=True)
     for path in sources(source):
@@ -88,8 +91,17 @@ def build(source: Path, target: Path, python: Path, requirements: Path, log: Pat
                   str(work / "cache")], log, lock=lock)
         vite = work / "ui/node_modules/vite/bin/vite.js"
         steps.run("Dashboard: the page", [str(node), str(vite), "build", str(work / "ui"), "--logLevel", "warn"], log, lock=lock)
+        if checked: write_whole(work / "ui/dist" / FAULTS_FILE, _faults(node, work / "ui", log, lock))
         write_whole(work / "ui/dist" / KEY_FILE, key)
         shutil.rmtree(target, ignore_errors=True)
         (work / "ui/dist").rename(target)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _faults(node: Path, ui: Path, log: Path, lock: int) -> str:
+    checker = ui / "node_modules/svelte-check/bin/svelte-check"
+    command = [str(node), str(checker), "--workspace", str(ui), "--tsconfig", str(ui / "tsconfig.json"), "--fail-on-warnings"]
+    try: steps.run("Dashboard: its types", [*command, "--output", "machine"], log, lock=lock)
+    except steps.Trouble as faults: return str(faults)
+    return ""

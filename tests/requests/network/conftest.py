@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from pilvi.core.db.session import Database
 from pilvi.core.errors import Unauthenticated
 from pilvi.core.http.app import Application, Request
 from pilvi.network.drivers.interface import NetworkFailure, Port, Topology, Verdict
+from pilvi.network.drivers.simulated import Simulated
 from pilvi.network.service import SERVICE
 
 GRANT_KEY = b"k" * 32
@@ -108,14 +110,13 @@ def identify(token: str, story: object) -> Identity:
     return Identity(user_id=f"{role}-of-{project}", project_id=project, roles=ROLES[role], expires_at=clock.now() + 600)
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """A service without its loops: a test that wants these starts them."""
-    database = Database(f"sqlite:///{tmp_path}/network.sqlite")
+@contextmanager
+def running(directory: Path, backend: Any) -> Iterator[World]:
+    """The service over that backend."""
+    database = Database(f"sqlite:///{directory}/network.sqlite")
     migrate(database, "network", [r.table.__table__ for r in SERVICE.resources] + [t.__table__ for t in SERVICE.tables])
     application = Application(SERVICE, database=database, grant_key=GRANT_KEY)
     application.authenticator.ask = identify
-    backend = Remembering()
     application.state["network_backend"] = backend
     assert SERVICE.start and SERVICE.stop
     SERVICE.start(application)
@@ -123,3 +124,15 @@ def world(tmp_path: Path) -> Iterator[World]:
     SERVICE.stop(application)
     application.close()
     database.close()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """A service whose backend only remembers."""
+    with running(tmp_path, Remembering()) as world: yield world
+
+
+@pytest.fixture
+def simulated_world(tmp_path: Path) -> Iterator[World]:
+    """A service of the simulated cloud."""
+    with running(tmp_path, Simulated(tmp_path, cloud_id="cloud")) as world: yield world

@@ -85,6 +85,15 @@ def test_ports_follow_what_the_backend_reports(world: World) -> None:
     eventually(lambda: status(world, port) == "DOWN")
 
 
+def test_a_port_that_is_let_go_and_bound_again_is_up_at_once(simulated_world: World) -> None:
+    world, (network, _) = simulated_world, simulated_world.lan()
+    port = world.make("port", network_id=network["id"])
+    for host in ("h1", "", "h1", "", "h1"):  # (several times: each may meet a turn between its two commits)
+        world.ask("admin@p0", "PUT", f"/ports/{port['id']}", {"port": {"binding:host_id": host}})
+        if host: eventually(lambda: status(world, port) == "ACTIVE")
+    eventually(lambda: status(world, port) == "ACTIVE")  # long before the minute in which statuses are compared
+
+
 def test_a_backend_that_fails_is_tried_again(world: World) -> None:
     loop = world.application.state["network_reconciler"]
     world.backend.failing = "the database is away"

@@ -10,27 +10,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from tests.requests.telemetry.callers import CALLERS, validate
+
 from pilvi.core import clock
 from pilvi.core.bus.memory import MemoryBus
-from pilvi.core.context import Call, Identity
+from pilvi.core.context import Call
 from pilvi.core.db.migrate import migrate
 from pilvi.core.db.session import Database
-from pilvi.core.errors import Unauthenticated
 from pilvi.core.http import auth, client, fetch
 from pilvi.core.http.app import Application, Request, Response
 from pilvi.core.http.client import Message, Reply
 from pilvi.identity.client import Tokens
 from pilvi.telemetry.config import Config
 from pilvi.telemetry.service import SERVICE
-
-PROJECT, OTHER_PROJECT = "a" * 32, "b" * 32
-CALLERS = {
-    "member": Identity("u1", project_id=PROJECT, roles=("member", "reader")),
-    "reader": Identity("u2", project_id=PROJECT, roles=("reader",)),
-    "other": Identity("u3", project_id=OTHER_PROJECT, roles=("member", "reader")),
-    "admin": Identity("u4", project_id="d" * 32, roles=("admin", "manager", "member", "reader")),
-    "control": Identity("u5", project_id="e" * 32, roles=("admin", "service")),
-}
 
 
 class People:
@@ -64,11 +56,6 @@ class People:
             "id": who.project_id, "name": "p", "domain": {"id": "default"}}, "roles": [{"name": name, "id": name} for name in who.roles],
             "audit_ids": ["x"], "expires_at": clock.iso(clock.now() + 3600), "methods": ["password"]}
         return Reply(200, {}, json.dumps({"token": facts}).encode())
-
-
-def validate(token: str, story: Any) -> Identity:
-    if token not in CALLERS: raise Unauthenticated()
-    return Identity(**{name: getattr(CALLERS[token], name) for name in ("user_id", "project_id", "roles")}, expires_at=clock.now() + 3600)
 
 
 class Hooks:

@@ -7,30 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.requests.telemetry.callers import validate
 
-from pilvi.core import clock
 from pilvi.core.bus.memory import MemoryBus
-from pilvi.core.context import Identity
 from pilvi.core.db.migrate import migrate
 from pilvi.core.db.session import Database
-from pilvi.core.errors import Unauthenticated
 from pilvi.core.http import auth
 from pilvi.core.http.app import Application, Request
 from pilvi.core.wire import Base
 from pilvi.telemetry.service import SERVICE
-
-PROJECT, OTHER_PROJECT = "a" * 32, "b" * 32
-CALLERS = {
-    "member": Identity("u1", project_id=PROJECT, roles=("member", "reader")),
-    "reader": Identity("u2", project_id=PROJECT, roles=("reader",)),
-    "other": Identity("u3", project_id=OTHER_PROJECT, roles=("member", "reader")),
-    "admin": Identity("u4", project_id="d" * 32, roles=("admin", "manager", "member", "reader")),
-}
-
-
-def validate(token: str, story: Any) -> Identity:
-    if token not in CALLERS: raise Unauthenticated()
-    return Identity(**{name: getattr(CALLERS[token], name) for name in ("user_id", "project_id", "roles")}, expires_at=clock.now() + 3600)
 
 
 class Telemetry:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.requests.telemetry.alarm_cloud import OTHER_PROJECT, PROJECT, World, world_in
+from tests.requests.telemetry.alarm_cloud import World, world_in
+from tests.requests.telemetry.callers import OTHER_PROJECT, PROJECT
 
 THRESHOLD = {"metric": "cpu", "resource_id": "r1", "resource_type": "instance", "threshold": 5.0, "aggregation_method": "rate:mean"}
 

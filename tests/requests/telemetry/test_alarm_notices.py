@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select, update
-from tests.requests.telemetry.alarm_cloud import OTHER_PROJECT, PROJECT, World, until, world_in
+from tests.requests.telemetry.alarm_cloud import World, until, world_in
+from tests.requests.telemetry.callers import OTHER_PROJECT, PROJECT
 
 from pilvi.core import clock
 from pilvi.core.events import Event

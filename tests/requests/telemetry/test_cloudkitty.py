@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.requests.telemetry.alarm_cloud import OTHER_PROJECT, PROJECT, World, world_in
+from tests.requests.telemetry.alarm_cloud import World, world_in
+from tests.requests.telemetry.callers import OTHER_PROJECT, PROJECT
 from tests.requests.telemetry.test_invoice import DAY, LIFE, NOVEMBER, PRICES, volume
 
 from pilvi.telemetry.config import Config

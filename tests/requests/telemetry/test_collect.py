@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select, update
-from tests.requests.telemetry.conftest import OTHER_PROJECT, PROJECT, Telemetry
+from tests.requests.telemetry.callers import OTHER_PROJECT, PROJECT
+from tests.requests.telemetry.conftest import Telemetry
 
 from pilvi.core import clock
 from pilvi.core.context import Call

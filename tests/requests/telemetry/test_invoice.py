@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 import pytest
 from sqlalchemy import update
-from tests.requests.telemetry.alarm_cloud import OTHER_PROJECT, PROJECT, World, world_in
+from tests.requests.telemetry.alarm_cloud import World, world_in
+from tests.requests.telemetry.callers import OTHER_PROJECT, PROJECT
 
 from pilvi.core import clock
 from pilvi.core.events import Event

@@ -6,7 +6,8 @@ import base64
 import json
 from typing import Any
 
-from tests.requests.telemetry.conftest import OTHER_PROJECT, Telemetry
+from tests.requests.telemetry.callers import OTHER_PROJECT
+from tests.requests.telemetry.conftest import Telemetry
 from tests.requests.telemetry.test_collect import ID, OTHER_ID, sample, server
 from tests.telemetry.test_wire import packed, request
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.requests.telemetry.conftest import OTHER_PROJECT, PROJECT, Telemetry
+from tests.requests.telemetry.callers import OTHER_PROJECT, PROJECT
+from tests.requests.telemetry.conftest import Telemetry
 
 
 def make(telemetry: Telemetry, id: str, kind: str = "instance", who: str = "member", **values: Any) -> str:

@@ -7,14 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pilvi.telemetry.rating.translate import Heard, Seen, corrections, fact_of, sampled
+from pilvi.core.events import Event
+from pilvi.telemetry.rating.translate import Seen, corrections, fact_of, sampled
 from pilvi.telemetry.rating.usage import CENSUS, Fact, intervals_of_many, newest
 
 FLAVOR = {"name": "m1.small", "vcpus": 2, "ram": 2048, "disk": 20, "ephemeral": 5}
 
 
 def heard(type: str, at: float = 500.0, seq: int = 1, **payload: Any) -> Fact | None:
-    return fact_of(Heard(type.partition(".")[0], seq, type, at, "x1", "p1", {"project_id": "p1", "name": "n"} | payload))
+    return fact_of(Event(type.partition(".")[0], seq, type, at, "x1", "p1", None, None, {"project_id": "p1", "name": "n"} | payload))
 
 
 def server(type: str = "compute.instance.create.end", state: str = "active", **payload: Any) -> Fact | None:

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from sqlalchemy import Select, select
 from sqlalchemy import delete as delete_from
-from sqlalchemy import select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pilvi.core.context import Call
@@ -17,10 +17,9 @@ from pilvi.core.http.routes import Route
 from pilvi.core.resource import Resource
 from pilvi.core.wire import OPTIONAL, REQUIRED, Base, HexIdentified, field, json, text
 from pilvi.identity import errors
-from pilvi.identity.resources import catalogue, policies, project
+from pilvi.identity.resources import catalogue, policies
 from pilvi.identity.resources.catalogue import Endpoint
-from pilvi.identity.resources.project import Project
-from pilvi.identity.resources.relative import find, links
+from pilvi.identity.resources.relative import find, links, listed
 
 FILTERS = {"type": "object", "minProperties": 1, "additionalProperties": False, "properties": {
     "interface": {"enum": ["public", "internal", "admin"]}, "service_id": {"type": "string"}, "region_id": {"type": "string"},
@@ -52,11 +51,11 @@ def endpoint_ids(db: Session, project_id: str) -> set[str] | None:
     groups = list(db.scalars(select(EndpointGroup).where(EndpointGroup.id.in_(
         select(ProjectEndpointGroup.endpoint_group_id).where(ProjectEndpointGroup.project_id == project_id)))))
     if not found and not groups: return None
-    return found.union(*(_members(db, group) for group in groups))
+    return found.union(*(db.scalars(_members(group).with_only_columns(Endpoint.id)) for group in groups))
 
 
-def _members(db: Session, group: EndpointGroup) -> list[str]:
-    return list(db.scalars(select(Endpoint.id).filter_by(**group.filters)))
+def _members(group: EndpointGroup) -> Select[Any]:
+    return select(Endpoint).filter_by(**group.filters)
 
 
 def remove(call: Call, group: EndpointGroup) -> None:
@@ -69,104 +68,93 @@ RESOURCE = Resource(EndpointGroup, "endpoint_group", "/v3/OS-EP-FILTER/endpoint_
                     missing=errors.EndpointGroupNotFound, policy=policies.verbs("endpoint_group"), on_delete=remove)
 
 
+def _endpoints(call: Call, chosen: Select[Any]) -> dict[str, Any]:
+    assert call.db is not None
+    return {"endpoints": catalogue.ENDPOINT.render(call, list(call.db.scalars(chosen))), "links": links(call)}
+
+
+def _ends(call: Call, kind: str, project_id: str, id: str) -> None:
+    """Raises NotFound for a project, endpoint or endpoint group that does not exist."""
+    find(call, "project", project_id)
+    find(call, kind, id)
+
+
+def _association(call: Call, kind: str, project_id: str, id: str) -> Base:
+    """The project's with an endpoint or a group. Raises NotFound."""
+    assert call.db is not None
+    _ends(call, kind, project_id, id)
+    row = call.db.get(ProjectEndpoint if kind == "endpoint" else ProjectEndpointGroup, (project_id, id))
+    if row is None: raise NotFound(f"{kind.replace('_', ' ').capitalize()} {id} is not associated with project {project_id}.")
+    return row
+
+
 def add_endpoint(call: Call, project_id: str, endpoint_id: str) -> None:
     """PUT /v3/OS-EP-FILTER/projects/{project_id}/endpoints/{endpoint_id}"""
     assert call.db is not None
-    find(call, "project", project_id)
-    find(call, "endpoint", endpoint_id)
+    _ends(call, "endpoint", project_id, endpoint_id)
     call.db.merge(ProjectEndpoint(project_id=project_id, endpoint_id=endpoint_id))
-
-
-def _endpoint_of(call: Call, project_id: str, endpoint_id: str) -> ProjectEndpoint:
-    assert call.db is not None
-    find(call, "project", project_id)
-    find(call, "endpoint", endpoint_id)
-    row = call.db.get(ProjectEndpoint, (project_id, endpoint_id))
-    if row is None: raise NotFound(f"Endpoint {endpoint_id} is not associated with project {project_id}.")
-    return row
 
 
 def check_endpoint(call: Call, project_id: str, endpoint_id: str) -> None:
     """GET /v3/OS-EP-FILTER/projects/{project_id}/endpoints/{endpoint_id}"""
-    _endpoint_of(call, project_id, endpoint_id)
+    _association(call, "endpoint", project_id, endpoint_id)
 
 
 def remove_endpoint(call: Call, project_id: str, endpoint_id: str) -> None:
     """DELETE /v3/OS-EP-FILTER/projects/{project_id}/endpoints/{endpoint_id}"""
     assert call.db is not None
-    call.db.delete(_endpoint_of(call, project_id, endpoint_id))
+    call.db.delete(_association(call, "endpoint", project_id, endpoint_id))
 
 
 def list_endpoints(call: Call, project_id: str) -> dict[str, Any]:
     """GET /v3/OS-EP-FILTER/projects/{project_id}/endpoints"""
     assert call.db is not None
     find(call, "project", project_id)
-    rows = list(call.db.scalars(select(Endpoint).where(Endpoint.id.in_(endpoint_ids(call.db, project_id) or ()))))
-    return {"endpoints": catalogue.ENDPOINT.render(call, rows), "links": links(call)}
+    return _endpoints(call, select(Endpoint).where(Endpoint.id.in_(endpoint_ids(call.db, project_id) or ())))
 
 
 def list_projects(call: Call, endpoint_id: str) -> dict[str, Any]:
     """GET /v3/OS-EP-FILTER/endpoints/{endpoint_id}/projects"""
-    assert call.db is not None
     find(call, "endpoint", endpoint_id)
-    mine = select(ProjectEndpoint.project_id).where(ProjectEndpoint.endpoint_id == endpoint_id)
-    rows = list(call.db.scalars(select(Project).where(Project.id.in_(mine)).order_by(Project.name)))
-    return {"projects": project.RESOURCE.render(call, rows), "links": links(call)}
+    return listed(call, "project", select(ProjectEndpoint.project_id).where(ProjectEndpoint.endpoint_id == endpoint_id))
 
 
 def add_group(call: Call, endpoint_group_id: str, project_id: str) -> None:
     """PUT /v3/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/projects/{project_id}"""
     assert call.db is not None
-    find(call, "project", project_id)
-    find(call, "endpoint_group", endpoint_group_id)
+    _ends(call, "endpoint_group", project_id, endpoint_group_id)
     call.db.merge(ProjectEndpointGroup(project_id=project_id, endpoint_group_id=endpoint_group_id))
-
-
-def _group_of(call: Call, project_id: str, endpoint_group_id: str) -> ProjectEndpointGroup:
-    assert call.db is not None
-    find(call, "project", project_id)
-    find(call, "endpoint_group", endpoint_group_id)
-    row = call.db.get(ProjectEndpointGroup, (project_id, endpoint_group_id))
-    if row is None: raise NotFound(f"Endpoint group {endpoint_group_id} is not associated with project {project_id}.")
-    return row
 
 
 def show_group_of(call: Call, endpoint_group_id: str, project_id: str) -> dict[str, Any]:
     """GET /v3/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/projects/{project_id}"""
-    _group_of(call, project_id, endpoint_group_id)
+    _association(call, "endpoint_group", project_id, endpoint_group_id)
     return {"endpoint_group": RESOURCE.render(call, [find(call, "endpoint_group", endpoint_group_id)])[0]}
 
 
 def remove_group(call: Call, endpoint_group_id: str, project_id: str) -> None:
     """DELETE /v3/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/projects/{project_id}"""
     assert call.db is not None
-    call.db.delete(_group_of(call, project_id, endpoint_group_id))
+    call.db.delete(_association(call, "endpoint_group", project_id, endpoint_group_id))
 
 
 def list_groups_of(call: Call, project_id: str) -> dict[str, Any]:
     """GET /v3/OS-EP-FILTER/projects/{project_id}/endpoint_groups"""
-    assert call.db is not None
     find(call, "project", project_id)
     mine = select(ProjectEndpointGroup.endpoint_group_id).where(ProjectEndpointGroup.project_id == project_id)
-    rows = list(call.db.scalars(select(EndpointGroup).where(EndpointGroup.id.in_(mine)).order_by(EndpointGroup.name)))
-    return {"endpoint_groups": RESOURCE.render(call, rows), "links": links(call)}
+    return listed(call, "endpoint_group", mine)
 
 
 def list_projects_of_group(call: Call, endpoint_group_id: str) -> dict[str, Any]:
     """GET /v3/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/projects"""
-    assert call.db is not None
     find(call, "endpoint_group", endpoint_group_id)
     mine = select(ProjectEndpointGroup.project_id).where(ProjectEndpointGroup.endpoint_group_id == endpoint_group_id)
-    rows = list(call.db.scalars(select(Project).where(Project.id.in_(mine)).order_by(Project.name)))
-    return {"projects": project.RESOURCE.render(call, rows), "links": links(call)}
+    return listed(call, "project", mine)
 
 
 def list_endpoints_of_group(call: Call, endpoint_group_id: str) -> dict[str, Any]:
     """GET /v3/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/endpoints"""
-    assert call.db is not None
-    group = find(call, "endpoint_group", endpoint_group_id)
-    rows = list(call.db.scalars(select(Endpoint).where(Endpoint.id.in_(_members(call.db, group)))))
-    return {"endpoints": catalogue.ENDPOINT.render(call, rows), "links": links(call)}
+    return _endpoints(call, _members(find(call, "endpoint_group", endpoint_group_id)))
 
 
 PROJECTS, GROUP = "/v3/OS-EP-FILTER/projects/{project_id}", "/v3/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}"

@@ -26,13 +26,16 @@ class NetworkAgent:
         self.facts: dict[str, Any] = {}
         self.loop = Repeat("network health", HEALTH_SECONDS, self.repair)
 
-    def start(self) -> None:
-        """Joins: asks control for the facts, until it answers, and starts this host's daemons."""
+    def learn(self) -> None:
+        """Asks control for the facts, until it answers; changes nothing on this host."""
         while True:
             try: self.facts = self.bus.call("network.conductor", "facts", {"host": self.host}, deadline_seconds=CALL_SECONDS)
             except Failure as failure: LOG.info("control is away", reason=failure.message)
             else: break
             time.sleep(PAUSE_SECONDS)
+
+    def start(self) -> None:
+        """Joins: starts this host's daemons, as `learn` was told."""
         self.backend.start(self.facts)
         self.bus.cast("network.conductor", "joined", {"host": self.host})
         self.loop.start()

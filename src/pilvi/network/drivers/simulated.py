@@ -12,11 +12,14 @@ from typing import Any
 
 from msgspec import Struct
 
+from pilvi.core import clock
 from pilvi.network.drivers.interface import NetworkFailure, Port, SecurityGroupRule, Subnet, Topology, Verdict
 
 KINDS = ("networks", "subnets", "ports", "routers", "floating_ips", "security_groups", "rules")
 PROTOCOLS = {"icmp": "1", "tcp": "6", "udp": "17", "icmpv6": "58", "ipv6-icmp": "58", "sctp": "132"}
 ANY_PROTOCOL = ("any", "0", "")
+ASKED_SECONDS = 60.0
+"""A binding that was asked for is committed within milliseconds, or never."""
 
 
 class Simulated:
@@ -27,6 +30,8 @@ class Simulated:
         self._lock = threading.RLock()
         self._topology = Topology()
         self._up: dict[str, bool] = {}
+        self._asked: dict[str, tuple[str, float]] = {}
+        self._asking = threading.Lock()  # of its own: who binds a port has a transaction open and must not wait for a large topology
 
     def start(self, *, status_changed: Callable[[str, bool], None]) -> None:
         """From now on report ports as they come up or go down."""
@@ -39,13 +44,26 @@ class Simulated:
         """Keep the topology; a line for each thing that is new, changed or gone."""
         with self._lock:
             if self._status_changed is None: raise NetworkFailure("The network backend was not started.")
-            if topology == self._topology: return []
-            lines = [line for kind in KINDS for line in _differences(kind, getattr(self._topology, kind), getattr(topology, kind))]
-            before, self._topology = self._up, topology
-            self._up = {port.id: port.admin_up and (bool(port.host) or _is_routers(port)) for port in topology.ports}
+            before, lines = self._up, []
+            if topology != self._topology:
+                lines = [line for kind in KINDS for line in _differences(kind, getattr(self._topology, kind), getattr(topology, kind))]
+                self._topology = topology
+                self._up = {port.id: port.admin_up and (bool(port.host) or _is_routers(port)) for port in topology.ports}
+            awaited = self._bound()
             for port_id, up in self._up.items():
-                if up != before.get(port_id, False): self._status_changed(port_id, up)
+                if up != before.get(port_id, False) or (up and port_id in awaited): self._status_changed(port_id, up)
             return lines
+
+    def _bound(self) -> set[str]:
+        """Ports that are bound now as `binding` was asked. Who let go of a port and bound it again waits for a word even when no topology
+        showed it unbound in between."""
+        if not self._asked: return set()
+        hosts = {port.id: port.host for port in self._topology.ports if port.host}
+        oldest = clock.monotonic() - ASKED_SECONDS
+        with self._asking:
+            bound = {port_id for port_id, (host, _) in self._asked.items() if hosts.get(port_id) == host}
+            self._asked = {port_id: asked for port_id, asked in self._asked.items() if port_id not in bound and asked[1] > oldest}
+        return bound
 
     def up(self) -> dict[str, bool]:
         """Of every port: is it bound and switched on?"""
@@ -53,6 +71,7 @@ class Simulated:
 
     def binding(self, host: str, port_id: str) -> dict[str, Any]:
         """A card that leads nowhere."""
+        with self._asking: self._asked[port_id] = host, clock.monotonic()
         return {"vif_type": "simulated", "vif_details": {"port_filter": True}}
 
     def explain(self, source: Port, destination: str, protocol: str, port: int | None) -> Verdict:

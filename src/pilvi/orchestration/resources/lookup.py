@@ -4,7 +4,7 @@ Source: Orchestration API, "Find stack", "Find stack resources".
 """
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from sqlalchemy import ColumnElement, select
@@ -13,9 +13,10 @@ from sqlalchemy.orm import Session
 from pilvi.core.context import Call
 from pilvi.core.http.app import Response
 from pilvi.orchestration import errors
-from pilvi.orchestration.resources.tables import Stack
+from pilvi.orchestration.resources.tables import SoftwareConfig, SoftwareDeployment, Stack
 
 Link = dict[str, str]
+Owned = TypeVar("Owned", SoftwareConfig, SoftwareDeployment)
 
 
 def visible(call: Call, *, every_project: bool = False) -> list[ColumnElement[bool]]:
@@ -37,6 +38,14 @@ def find(db: Session, call: Call, stack_name: str, stack_id: str, *, deleted: bo
     if found is None or found.name != stack_name or (found.deleted_at is not None and not deleted):
         raise errors.StackUnknown(name=stack_name)
     return found
+
+
+def own(call: Call, table: type[Owned], id: str, entity: str) -> Owned:
+    """What the caller's project has under this id; administrators see every project's. Raises EntityUnknown."""
+    assert call.db is not None
+    row = call.db.get(table, id)
+    if row is None or (row.project_id != call.project_id and not call.is_admin): raise errors.EntityUnknown(entity=entity, name=id)
+    return row
 
 
 def base(call: Call, stack: Stack) -> str:

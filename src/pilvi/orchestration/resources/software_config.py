@@ -7,7 +7,6 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from pilvi.core import clock
 from pilvi.core.context import Call
@@ -16,6 +15,7 @@ from pilvi.core.http.routes import Route
 from pilvi.core.policy import Rule
 from pilvi.core.resource import PERSONAS
 from pilvi.orchestration import errors
+from pilvi.orchestration.resources.lookup import own
 from pilvi.orchestration.resources.tables import SoftwareConfig, SoftwareDeployment
 
 RULES = {f"software_configs:{verb}": Rule(PERSONAS["reader" if verb in ("index", "show") else "member"])
@@ -33,12 +33,9 @@ def told(row: SoftwareConfig, *, brief: bool = False) -> dict[str, Any]:
                                       "options": row.options or {}}
 
 
-def find(db: Session, call: Call, config_id: str) -> SoftwareConfig:
+def find(call: Call, config_id: str) -> SoftwareConfig:
     """Raises EntityUnknown."""
-    row = db.get(SoftwareConfig, config_id)
-    if row is None or (row.project_id != call.project_id and not call.is_admin):
-        raise errors.EntityUnknown(entity="Software config", name=config_id)
-    return row
+    return own(call, SoftwareConfig, config_id, "Software config")
 
 
 def index(call: Call) -> dict[str, Any]:
@@ -55,7 +52,7 @@ def index(call: Call) -> dict[str, Any]:
 def show(call: Call, config_id: str) -> dict[str, Any]:
     """GET /software_configs/{id}"""
     assert call.db is not None
-    return {"software_config": told(find(call.db, call, config_id))}
+    return {"software_config": told(find(call, config_id))}
 
 
 def create(call: Call) -> dict[str, Any]:
@@ -73,7 +70,7 @@ def create(call: Call) -> dict[str, Any]:
 def delete(call: Call, config_id: str) -> Response:
     """DELETE /software_configs/{id}: not while a deployment uses it"""
     assert call.db is not None
-    row = find(call.db, call, config_id)
+    row = find(call, config_id)
     if call.db.execute(select(SoftwareDeployment.id).where(SoftwareDeployment.config_id == row.id).limit(1)).first():
         raise errors.RequestInvalid(reason=f"Software config with id {config_id} can not be deleted as it is referenced.")
     call.db.delete(row)

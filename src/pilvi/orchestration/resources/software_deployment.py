@@ -16,8 +16,8 @@ from pilvi.core.http.app import Response
 from pilvi.core.http.routes import Route
 from pilvi.core.policy import Rule
 from pilvi.core.resource import PERSONAS
-from pilvi.orchestration import errors
 from pilvi.orchestration.resources import software_config
+from pilvi.orchestration.resources.lookup import own
 from pilvi.orchestration.resources.tables import SoftwareConfig, SoftwareDeployment, Stack, StackResource
 
 RULES = {f"software_deployments:{verb}": Rule(PERSONAS["reader" if verb in ("index", "show", "metadata") else "member"])
@@ -37,12 +37,9 @@ def told(row: SoftwareDeployment) -> dict[str, Any]:
             "creation_time": clock.iso(row.created_at), "updated_time": None if row.updated_at is None else clock.iso(row.updated_at)}
 
 
-def find(db: Session, call: Call, deployment_id: str) -> SoftwareDeployment:
+def find(call: Call, deployment_id: str) -> SoftwareDeployment:
     """Raises EntityUnknown."""
-    row = db.get(SoftwareDeployment, deployment_id)
-    if row is None or (row.project_id != call.project_id and not call.is_admin):
-        raise errors.EntityUnknown(entity="Deployment", name=deployment_id)
-    return row
+    return own(call, SoftwareDeployment, deployment_id, "Deployment")
 
 
 def index(call: Call) -> dict[str, Any]:
@@ -57,7 +54,7 @@ def index(call: Call) -> dict[str, Any]:
 def show(call: Call, deployment_id: str) -> dict[str, Any]:
     """GET /software_deployments/{id}"""
     assert call.db is not None
-    return {"software_deployment": told(find(call.db, call, deployment_id))}
+    return {"software_deployment": told(find(call, deployment_id))}
 
 
 def metadata(call: Call, server_id: str) -> dict[str, Any]:
@@ -78,7 +75,7 @@ def create(call: Call) -> dict[str, Any]:
     """POST /software_deployments"""
     assert call.db is not None
     body = call.body
-    software_config.find(call.db, call, body["config_id"])
+    software_config.find(call, body["config_id"])
     number = (call.db.scalar(select(func.max(SoftwareDeployment.number)).where(SoftwareDeployment.server_id == body["server_id"])) or 0) + 1
     row = SoftwareDeployment(
         id=body.get("deployment_id") or new_id(), project_id=call.project_id, config_id=body["config_id"], server_id=body["server_id"],
@@ -93,11 +90,11 @@ def create(call: Call) -> dict[str, Any]:
 def update(call: Call, deployment_id: str) -> dict[str, Any]:
     """PUT /software_deployments/{id}"""
     assert call.db is not None
-    row = find(call.db, call, deployment_id)
+    row = find(call, deployment_id)
     for name in FIELDS:
         if name in call.body: setattr(row, name, call.body[name])
     row.updated_at = clock.now()
-    if call.body.get("config_id"): software_config.find(call.db, call, row.config_id)
+    if call.body.get("config_id"): software_config.find(call, row.config_id)
     call.db.flush()
     tell_server(call.db, row.project_id, row.server_id)
     return {"software_deployment": told(row)}
@@ -106,7 +103,7 @@ def update(call: Call, deployment_id: str) -> dict[str, Any]:
 def delete(call: Call, deployment_id: str) -> Response:
     """DELETE /software_deployments/{id}"""
     assert call.db is not None
-    row = find(call.db, call, deployment_id)
+    row = find(call, deployment_id)
     call.db.delete(row)
     call.db.flush()
     tell_server(call.db, row.project_id, row.server_id)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from pilvi.telemetry.rating.usage import CENSUS, Fact
 
@@ -17,16 +17,22 @@ KINDS = {"compute.instance.": "server", "volume.": "volume", "snapshot.": "snaps
 UNFINISHED = (".start", ".error")
 
 
-@dataclass(frozen=True)
-class Heard:
-    """An event, as far as it matters here."""
-    service: str
-    seq: int
-    type: str
-    at: float
-    subject: str
-    project_id: str | None
-    payload: Mapping[str, Any]
+class Heard(Protocol):
+    """An event, as far as it matters here; `core.events.Event` is one."""
+    @property
+    def service(self) -> str: ...
+    @property
+    def seq(self) -> int: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def at(self) -> float: ...
+    @property
+    def subject(self) -> str: ...
+    @property
+    def project_id(self) -> str | None: ...
+    @property
+    def payload(self) -> Mapping[str, Any]: ...
 
 
 def fact_of(event: Heard) -> Fact | None:

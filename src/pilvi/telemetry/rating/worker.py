@@ -24,7 +24,7 @@ from pilvi.core.wire import Base
 from pilvi.image import client as image
 from pilvi.network import client as network
 from pilvi.objectstore import client as objectstore
-from pilvi.telemetry.rating.translate import GIB, KINDS, Heard, Seen, corrections, fact_of, sampled, server_of
+from pilvi.telemetry.rating.translate import GIB, KINDS, Seen, corrections, fact_of, sampled, server_of
 from pilvi.telemetry.rating.usage import newest
 from pilvi.telemetry.resources import usage
 from pilvi.volume import client as volume
@@ -54,8 +54,7 @@ class Census(Base):
 
 def on_events(application: Application, events: list[Event]) -> None:
     """Keeps what events say about things that cost. Repeatable."""
-    heard = [Heard(one.service, one.seq, one.type, one.at, one.subject, one.project_id, one.payload) for one in events]
-    facts = [fact for one in heard if (fact := fact_of(one))]
+    facts = [fact for one in events if (fact := fact_of(one))]
     if not facts: return
     with application.database.write() as db: usage.add(db, facts)
 

@@ -11,12 +11,11 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from pilvi.core import clock
 from pilvi.core.errors import NotFound
 from pilvi.orchestration.template.schema import AllowedValues, Length, Range
 from pilvi.orchestration.types.aws.launch_configuration import definition
 from pilvi.orchestration.types.heat.nested import engine_of
-from pilvi.orchestration.types.heat.scaling import CHANGE, EXACT, PERCENT, AutoScalingGroup, NoScaling
+from pilvi.orchestration.types.heat.scaling import CHANGE, EXACT, PERCENT, AutoScalingGroup, obey
 from pilvi.orchestration.types.interface import (
     Attribute,
     Child,
@@ -158,16 +157,9 @@ class CfnScalingPolicy(ResourceType):
         return engine_of(work).signal_url(work) if work.physical_id else work.physical_name
 
     def signal(self, work: Work, details: Any) -> str | None:
-        said = (details.get("current") or details.get("state") or "alarm") if isinstance(details, Mapping) else "alarm"
-        now, given = clock.now(), work.properties
-        if said != "alarm": return f"alarm state changed to {said}, nothing to do"
-        if now < work.data.get("scaled_at", 0.0) + (given["Cooldown"] or 0): return f"NoActionRequired: {work.name} is in its cooldown"
-        group = engine_of(work).sibling(work, given["AutoScalingGroupName"])
-        if group is None: raise NotFound(f'Alarm {work.name} could not find scaling group named "{given["AutoScalingGroupName"]}"')
-        try: done = SCALED.adjust(group, ADJUSTMENTS[given["AdjustmentType"]], given["ScalingAdjustment"], given["MinAdjustmentStep"], now)
-        except NoScaling as reason: return f"NoActionRequired: {reason.message}"
-        work.data["scaled_at"] = now
-        return f"alarm: scaling group {done}"
+        given = work.properties
+        adjustment = ADJUSTMENTS[given["AdjustmentType"]], given["ScalingAdjustment"], given["MinAdjustmentStep"]
+        return obey(work, details, SCALED, given["AutoScalingGroupName"], given["Cooldown"], adjustment)
 
     def attribute(self, work: Work, name: str) -> Any:
         return engine_of(work).signal_url(work)

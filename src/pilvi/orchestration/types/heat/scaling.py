@@ -133,6 +133,22 @@ def capacity(current: int, kind: str, amount: float, least_step: int | None) -> 
     return current + step
 
 
+def obey(work: Work, details: Any, kind: AutoScalingGroup, named: str, cooldown: int | None,
+         adjustment: tuple[str, float, int | None]) -> str:
+    """What a policy does at a signal: adjusts the group of that kind and name by (what it means, amount, least step), unless the alarm
+    says that all is well or the policy acted less than `cooldown` seconds ago. Says what it did. Raises NotFound."""
+    said = (details.get("current") or details.get("state") or "alarm") if isinstance(details, Mapping) else "alarm"
+    if said != "alarm": return f"alarm state changed to {said}, nothing to do"
+    now = clock.now()
+    if now < work.data.get("scaled_at", 0.0) + (cooldown or 0): return f"NoActionRequired: {work.name} is in its cooldown"
+    group = engine_of(work).sibling(work, named)
+    if group is None: raise NotFound(f'Alarm {work.name} could not find scaling group named "{named}"')
+    try: done = kind.adjust(group, *adjustment, now)
+    except NoScaling as reason: return f"NoActionRequired: {reason.message}"
+    work.data["scaled_at"] = now
+    return f"alarm: scaling group {done}"
+
+
 class ScalingPolicy(ResourceType):
     """Changes a group's size when it is signalled."""
     name = "OS::Heat::ScalingPolicy"
@@ -155,19 +171,9 @@ class ScalingPolicy(ResourceType):
         work.physical_id = work.physical_name
 
     def signal(self, work: Work, details: Any) -> str | None:
-        said = (details.get("current") or details.get("state") or "alarm") if isinstance(details, Mapping) else "alarm"
-        if said != "alarm": return f"alarm state changed to {said}, nothing to do"
-        now = clock.now()
-        waits = work.properties["cooldown"] or 0
-        if now < work.data.get("scaled_at", 0.0) + waits: return f"NoActionRequired: {work.name} is in its cooldown"
-        named = work.properties["auto_scaling_group_id"]
-        group = engine_of(work).sibling(work, named)
-        if group is None: raise NotFound(f'Alarm {work.name} could not find scaling group named "{named}"')
-        try: done = SCALED.adjust(group, work.properties["adjustment_type"], work.properties["scaling_adjustment"],
-                                  work.properties["min_adjustment_step"], now)
-        except NoScaling as reason: return f"NoActionRequired: {reason.message}"
-        work.data["scaled_at"] = now
-        return f"alarm: scaling group {done}"
+        given = work.properties
+        adjustment = given["adjustment_type"], given["scaling_adjustment"], given["min_adjustment_step"]
+        return obey(work, details, SCALED, given["auto_scaling_group_id"], given["cooldown"], adjustment)
 
     def attribute(self, work: Work, name: str) -> Any:
         return engine_of(work).signal_url(work)

@@ -5,3 +5,8 @@ const STYLESHEET = "__________cytoscape_stylesheet"
 export function allowStylesheet(): void {
   if (!document.getElementById(STYLESHEET)) document.head.append(Object.assign(document.createElement("meta"), { id: STYLESHEET }))
 }
+
+/** A colour of the theme, as the page has it now. */
+export function token(name: string): string {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim()
+}
