@@ -46,6 +46,7 @@ class Figures(NamedTuple):
     p50_ms: float
     p99_ms: float
     cpu_ms: float
+    count: int
 
 
 def free_port(count: int = 1) -> int:
@@ -225,7 +226,8 @@ def load(subject: Subject, act: Callable[[http.client.HTTPConnection, int], None
     wall, used = time.monotonic() - began, cpu_seconds(subject.processes()) - before
     if failures: raise failures[0]
     times.sort()
-    return Figures(len(times) / wall, 1000 * statistics.median(times), 1000 * times[int(len(times) * 0.99)], 1000 * used / len(times))
+    return Figures(len(times) / wall, 1000 * statistics.median(times), 1000 * times[int(len(times) * 0.99)], 1000 * used / len(times),
+                   len(times))
 
 
 def measure(subject: Subject, sizes: list[str], seconds: float) -> None:
@@ -246,7 +248,7 @@ def measure(subject: Subject, sizes: list[str], seconds: float) -> None:
             ask(connection, subject, "DELETE", f"/{size}-{number:07}")
 
         figures = {"PUT": load(subject, put, seconds, most, connections)}
-        stored = names[0] = max(1, int(figures["PUT"].per_second * seconds * 0.8))
+        stored = names[0] = figures["PUT"].count
         figures["GET"] = load(subject, get, seconds, 1_000_000, connections)
         figures["DELETE"] = load(subject, delete, seconds * 4, stored, connections)
         for verb, found in figures.items():

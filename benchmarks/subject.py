@@ -116,16 +116,24 @@ class Client:
         return headers["x-subject-token"]
 
 
+def two_free_ports() -> int:
+    """The first of two that nobody listens on: the object store has the second."""
+    while True:
+        with socket.socket() as first, socket.socket() as second:
+            first.bind(("127.0.0.1", 0))
+            port = int(first.getsockname()[1])
+            try: second.bind(("127.0.0.1", port + 1))
+            except (OSError, OverflowError): continue
+            return port
+
+
 @contextmanager
 def cloud(*words: str) -> Iterator[Subject]:
     """A new cloud, taken down and removed at the end whatever happens."""
-    directory = Path(tempfile.mkdtemp(prefix="pilvi-bench-", dir="/var/tmp"))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        subject = Subject(directory, probe.getsockname()[1])
+    subject = Subject(Path(tempfile.mkdtemp(prefix="pilvi-bench-", dir="/var/tmp")), two_free_ports())
     try:
         subject.up(*words)
         yield subject
     finally:
         subject.down()
-        shutil.rmtree(directory)
+        shutil.rmtree(subject.directory)

@@ -73,6 +73,7 @@ ENTRIES = {"__init__.py": "about", "service.py": "manifest", "config.py": "confi
            "conductor.py": "conductor", "agent": "agent", "drivers": "drivers", "client.py": "client", "migrations": "migrations"}
 """Entries of every service folder. A folder that holds states.py is a thing with a life; any other name is logic."""
 KINDS = {"identity/token": "life", "identity/federation": "life", "image/guest": "tool", "telemetry/collect": "life",
+         "identity/directory": "life",  # keeps the rows that stand for the entries of LDAP servers
          "orchestration/types": "life", "dashboard/session.py": "life", "dashboard/events.py": "life",
          # routes that are no resource: the APIs and files behind the page
          "dashboard/proxy.py": "life", "dashboard/elsewhere.py": "life", "dashboard/pages.py": "life",

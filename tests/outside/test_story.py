@@ -1,8 +1,10 @@
 """The nine services on real guests: an application from its template to its bill, in a browser, by the clients, by a guest's shell."""
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from tests.outside.test_walk import machine, ssh, wait
 
 __all__ = ["chromium"]
 pytestmark = [pytest.mark.real, pytest.mark.slow]
+ROOT = Path(__file__).resolve().parents[2]
 BOOT_MS = 300_000
 SAMPLE_SECONDS = 10
 BUSY_NANOSECONDS = 1_500_000_000
@@ -61,6 +64,17 @@ def test_from_the_template_to_the_bill(cloud: Cloud, chromium: Browser, tmp_path
     wait(lambda: machine(cloud.state) == before, "the machine is as before", 60)
     read_the_bill(user, demo, servers)
     assert user.broken == []
+
+
+def test_the_first_application_of_the_readme(cloud: Cloud) -> None:
+    """Word by word as it stands there."""
+    written = (ROOT / "README.md").read_text().partition("## A first application")[2].split("```")[1]
+    script = written.replace("/var/lib/pilvi", str(cloud.state)).replace("sudo ", "")
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(["bash", "-eux", "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=900,
+                          env=os.environ | {"PATH": path, "PILVI_STATE": str(cloud.state)})
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "<h1>app</h1>" in done.stdout and "app-database" in done.stdout.rpartition("total")[0]
 
 
 def upload_image(user: User, file: Path) -> None:

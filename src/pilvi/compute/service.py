@@ -32,6 +32,7 @@ from pilvi.compute.server.orphans import give_back
 from pilvi.compute.server.overdue import settle_overdue
 from pilvi.core.context import Call
 from pilvi.core.dialect import NOVA
+from pilvi.core.http import cors
 from pilvi.core.http.app import Application, Request, Response
 from pilvi.core.http.routes import ANYONE, Route
 from pilvi.core.microversion import Microversions, dotted
@@ -80,9 +81,11 @@ def stop(application: Application) -> None:
     application.state["worker"].stop()
 
 
+VERSION_HEADER = "X-OpenStack-Nova-API-Version"
+PAGES = cors.Headers((*cors.USUAL.allowed, VERSION_HEADER), (*cors.USUAL.exposed, VERSION_HEADER))
 SERVICE = Service(
     name="compute", types=("compute",), path="/v2.1", dialect=NOVA, versions=versions, microversions=VERSIONS, config=Config,
-    optional_project="/v2.1", start=start, stop=stop,
+    optional_project="/v2.1", start=start, stop=stop, cors=PAGES,
     resources=[server.RESOURCE, flavor.RESOURCE, keypair.RESOURCE, server_group.RESOURCE],
     tables=[aggregate.Aggregate, FlavorAccess, BlockDevice, task.Task, task.SpanRow, task.Action, host.Host, console.ConsoleTicket,
             quota_set.QuotaLimit],

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from pilvi.core.dialect import Dialect
 from pilvi.core.events import Subscription
+from pilvi.core.http import cors as browser
 from pilvi.core.http.routes import Route
 from pilvi.core.microversion import Microversions
 from pilvi.core.policy import Rule
 
 if TYPE_CHECKING:
+    from pilvi.core.context import Call
     from pilvi.core.http.app import Application, Request
     from pilvi.core.resource import Resource
     from pilvi.core.task import Flow
@@ -48,6 +50,8 @@ class Service:
     subscriptions: Sequence[Subscription] = ()
     """Events of the services below that it wants to hear."""
     config: type[Any] | None = None
+    before: Callable[[Call, Route, Mapping[str, str]], None] | None = None
+    """Called once it is known who asks, before the request's transaction, with the route and its parameters: to ask others first."""
     start: Callable[[Application], None] | None = None
     stop: Callable[[Application], None] | None = None
     optional_project: str | None = None
@@ -56,6 +60,8 @@ class Service:
     door: Callable[[Application], Any] | None = None
     """Makes an ASGI application that answers instead of the routes: for a service that streams, whose clients want the root of an address.
     It listens on the port after the cloud's, and under the service's mount point."""
+    cors: browser.Headers | None = browser.USUAL
+    """What pages from elsewhere may send and read; None: it is for its own page only, or looks after them by itself."""
     catalogued: bool = True
     """Is it in identity's catalogue?"""
 

@@ -10,6 +10,7 @@ import aiohttp
 from yarl import URL
 
 from pilvi.core.context import Call
+from pilvi.core.http import trust
 from pilvi.dashboard import errors
 from pilvi.dashboard.session import Session
 
@@ -31,7 +32,8 @@ async def forward(call: Call, found: Session, service: str, path: str, headers: 
     sent = {name: value for name, value in headers if name != "host"}
     async with aiohttp.ClientSession(timeout=SECONDS, auto_decompress=False, trust_env=False) as client:
         try:
-            async with client.request(call.request.method, target, data=body, headers=sent, allow_redirects=False) as answer:
+            async with client.request(call.request.method, target, data=body, headers=sent, allow_redirects=False,
+                                      ssl=trust.context()) as answer:
                 await send({"type": "http.response.start", "status": answer.status, "headers": [
                     (name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in answer.headers.items()]})
                 async for piece in answer.content.iter_chunked(65536):

@@ -16,5 +16,5 @@ def versions(request: Request) -> tuple[int, dict[str, Any]]:
 
 SERVICE = Service(
     name="dashboard", types=("dashboard",), path="", dialect=KEYSTONE, versions=versions, catalogued=False, tables=[session.SessionRow],
-    start=events.start,
+    start=events.start, cors=None,
     routes=[*session.ROUTES, *events.ROUTES, *proxy.ROUTES, *pages.ROUTES], subscriptions=events.SUBSCRIPTIONS)

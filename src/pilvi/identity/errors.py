@@ -1,7 +1,7 @@
 """The failures of identity."""
 from __future__ import annotations
 
-from pilvi.core.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
+from pilvi.core.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated, Unavailable
 
 
 class LoginRefused(Unauthenticated):
@@ -238,3 +238,15 @@ class DomainConfigInvalid(Invalid):
 
 class RemoteIdTaken(Conflict):
     """Duplicate remote ID: {id} is that of the identity provider {provider} already."""
+
+
+class DirectoryAway(Unavailable):
+    """The directory of domain {id} does not answer now. Try again in a moment."""
+
+
+class DirectoryReadOnly(Forbidden):
+    """LDAP does not support write operations"""
+
+
+class AcrossDirectories(Forbidden):
+    """Group membership across backend boundaries is not allowed. Group in question is {group_id}, user is {user_id}."""

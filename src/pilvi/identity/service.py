@@ -6,11 +6,14 @@ from typing import Any
 
 from pilvi.core.context import Call
 from pilvi.core.dialect import KEYSTONE
-from pilvi.core.http import auth
+from pilvi.core.http import auth, cors
 from pilvi.core.http.app import Application, Request, Response
 from pilvi.core.http.routes import ANYONE, Route
 from pilvi.core.service import Loop, Service
 from pilvi.identity.config import Config
+from pilvi.identity.directory import meet
+from pilvi.identity.directory.lookup import Sources
+from pilvi.identity.drivers import DIRECTORIES
 from pilvi.identity.federation import login
 from pilvi.identity.resources import (
     access,
@@ -79,7 +82,8 @@ def start(application: Application) -> None:
     keyring = Keyring(application.database, application.state["master_key"], rotation_seconds=config.key_rotation_seconds,
                       token_seconds=config.token_seconds)
     keyring.prepare()
-    application.state |= {"keyring": keyring, "stories": OrderedDict(), "facts": OrderedDict()}
+    application.state |= {"keyring": keyring, "stories": OrderedDict(), "facts": OrderedDict(),
+                          "directories": Sources(application, DIRECTORIES.get)}
     application.database.written.append(auth.committed)
     with application.database.write() as db: audit_record.prepare(db)
     if bus := application.bus:
@@ -90,12 +94,18 @@ def start(application: Application) -> None:
 
 def stop(application: Application) -> None:
     """The bus ends before the process."""
+    application.state["directories"].close()
     auth.TELLERS.pop("bus", None)
 
 
 TOKENS = "/v3/auth/tokens"
+PAGES = cors.Headers(("X-Auth-Token", "X-OpenStack-Request-ID", "X-Subject-Token", "X-Project-Id", "X-Project-Name", "X-Project-Domain-Id",
+                      "X-Project-Domain-Name", "X-Domain-Id", "X-Domain-Name", "OpenStack-Auth-Receipt"),
+                     ("X-Auth-Token", "X-OpenStack-Request-ID", "X-Subject-Token", "OpenStack-Auth-Receipt"))
 SERVICE = Service(
     name="identity", types=("identity",), path="", dialect=KEYSTONE, versions=versions, config=Config, start=start, stop=stop,
+    cors=PAGES,
+    before=meet.before,
     resources=[domain.RESOURCE, project.RESOURCE, user.RESOURCE, group.RESOURCE, role.RESOURCE,
                catalogue.REGION, catalogue.SERVICE, catalogue.ENDPOINT, endpoint_group.RESOURCE, policy_store.RESOURCE,
                oauth1.RESOURCE, identity_provider.RESOURCE, mapping.RESOURCE, service_provider.RESOURCE],

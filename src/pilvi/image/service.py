@@ -7,6 +7,7 @@ from typing import Any
 from pilvi.core.context import Call
 from pilvi.core.dialect import GLANCE
 from pilvi.core.drivers import choose
+from pilvi.core.http import cors
 from pilvi.core.http.app import Application, Request, Response
 from pilvi.core.http.routes import ANYONE, Route
 from pilvi.core.service import Loop, Service
@@ -45,10 +46,12 @@ def start(application: Application) -> None:
     actions.free_abandoned(application)
 
 
+PAGES = cors.Headers(("Content-MD5", "X-Image-Meta-Checksum", "X-Storage-Token", "Accept-Encoding", *cors.USUAL.allowed),
+                     ("X-Image-Meta-Checksum", *cors.USUAL.exposed))
 PARTS = (image, member, schema, info, patch, upload, download, actions)
 SERVICE = Service(
-    name="image", types=("image",), path="", dialect=GLANCE, versions=versions, config=Config, start=start, resources=[image.RESOURCE],
-    tables=[Member], rules=member.RULES | schema.RULES | info.RULES | actions.RULES,
+    name="image", types=("image",), path="", dialect=GLANCE, versions=versions, config=Config, start=start, cors=PAGES,
+    resources=[image.RESOURCE], tables=[Member], rules=member.RULES | schema.RULES | info.RULES | actions.RULES,
     routes=[Route("/versions", "GET", show_versions, ANYONE), Route("/v2", "GET", show_versions, ANYONE),
             *(route for part in PARTS for route in part.ROUTES)],
     loops=[Loop("give abandoned uploads up", 30, actions.free_abandoned), Loop("sweep image bytes", 600, actions.sweep)])

@@ -43,4 +43,4 @@ def door(application: Application) -> Door:
 
 
 SERVICE = Service(name="objectstore", types=("object-store",), path="/v1/AUTH_%(project_id)s", dialect=GLANCE, versions=versions,
-                  config=Config, start=start, stop=stop, door=door)
+                  config=Config, start=start, stop=stop, door=door, cors=None)

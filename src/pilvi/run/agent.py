@@ -21,7 +21,7 @@ from pilvi.core import logs
 from pilvi.core.bus import BROKERS
 from pilvi.core.bus.interface import Bus
 from pilvi.core.bus.unix_socket import UnixSocketClient
-from pilvi.core.http import client
+from pilvi.core.http import client, trust
 from pilvi.core.http.client import Socket
 from pilvi.identity.client import Tokens
 from pilvi.network.agent.main import NetworkAgent
@@ -63,7 +63,7 @@ def drivers_of(settings: Settings, hosts: list[str]) -> dict[str, Hypervisor]:
 
 def bus_of(settings: Settings, host: str) -> Bus:
     """The way to control."""
-    if settings.bus_url: return BROKERS["nats"]([settings.bus_url], name=f"agent-{host}")
+    if settings.bus_url: return BROKERS["nats"]([settings.bus_url], name=f"agent-{host}", tls=trust.context())
     return UnixSocketClient(settings.bus_path, name=f"agent-{host}", allowed_uids={settings.control_uid})
 
 
@@ -73,6 +73,7 @@ class Agent:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.hosts = hosts_of(settings)
+        trust.believe(settings.authority_path)
         self.bus = bus_of(settings, self.hosts[0])
         for name in SERVICES: client.connect(name, Socket(f"{settings.url}/{MOUNTS.get(name, name)}"))
         tokens = Tokens(*credentials(settings), "service")

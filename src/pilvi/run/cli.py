@@ -63,18 +63,24 @@ def up(
     empty: Annotated[bool, typer.Option(help="Without the first server.")] = False,
     foreground: Annotated[bool, typer.Option(help="Stay, show the log, end with Ctrl-C.")] = False,
     listen: Annotated[str, typer.Option(help="HOST:PORT of the APIs; the object store takes PORT+1.")] = "",
+    public_url: Annotated[str, typer.Option(help="Where clients reach the APIs, if not at --listen: a name, a proxy.")] = "",
     seed: Annotated[int, typer.Option(help="Of a simulated cloud: makes chance repeat itself.")] = 0,
     failures: Annotated[str, typer.Option(help="Of a simulated cloud: rules NAME-PATTERN:METHOD[:TIMES] …")] = "",
     database_url: Annotated[str, typer.Option(help="postgresql+psycopg://… instead of SQLite files.")] = "",
     bus_url: Annotated[str, typer.Option(help="nats://… instead of a unix socket.")] = "",
     network_listen: Annotated[str, typer.Option(help="ADDRESS:PORT at which other hosts reach the network's database.")] = "",
     tunnel_address: Annotated[str, typer.Option(help="This machine's address for tunnels to other hosts.")] = "",
+    tls: Annotated[bool | None, typer.Option("--tls/--no-tls", help="The APIs speak TLS; the cloud makes its own authority.")] = None,
+    certificate: Annotated[Path | None, typer.Option(help="A certificate (with its chain) for TLS instead of an own one.")] = None,
+    key: Annotated[Path | None, typer.Option(help="The certificate's key.")] = None,
+    ca: Annotated[Path | None, typer.Option(help="What clients have to believe, if their systems do not know who signed it.")] = None,
     meter_seconds: Annotated[float, typer.Option(help="How often what machines do is sampled; 60 if not given.", min=0)] = 0,
     privileged_control: Annotated[bool, typer.Option(hidden=True, help="Control runs as root too.")] = False,
 ) -> None:
     """Starts the cloud in the background; the first time it makes flavors, networks, an image and a first server."""
     from pilvi.run import lifecycle, novnc, supervisor
     from pilvi.run import settings as choices
+    from pilvi.run import tls as doors
     began = time.monotonic()
     directory = folder()
     known = choices.load(directory) if (directory / "cloud.json").exists() else None
@@ -86,19 +92,28 @@ def up(
     wish = known or choices.Settings(state=str(directory), simulated=simulated)
     if known and simulated and not known.simulated:
         raise fail(f"The cloud in {directory} is a real one; give another folder with --state.", 2)
-    for name, value in (("listen", listen), ("hosts", hosts if hosts != 1 else 0), ("seed", seed), ("failures", failures),
-                        ("database_url", database_url), ("bus_url", bus_url), ("network_listen", network_listen),
-                        ("tunnel_address", tunnel_address), ("meter_seconds", meter_seconds)):
-        if running and value and value != getattr(wish, name): say(f"--{name.replace('_', '-')} is heeded after `pilvi down`")
-        elif value: setattr(wish, name, value)
+    for name, value in (("listen", listen), ("public_url", public_url.rstrip("/")), ("hosts", hosts if hosts != 1 else 0), ("seed", seed),
+                        ("failures", failures), ("database_url", database_url), ("bus_url", bus_url), ("network_listen", network_listen),
+                        ("tunnel_address", tunnel_address), ("meter_seconds", meter_seconds), ("tls", tls),
+                        ("certificate", _absolute(certificate)), ("key", _absolute(key)), ("authority", _absolute(ca))):
+        if not value and value is not False: continue
+        if not running: setattr(wish, name, value)
+        elif value != getattr(wish, name): say(f"--{name.replace('_', '-')} is heeded after `pilvi down`")
     wish.unprivileged = os.geteuid() == 0 and not privileged_control
+    if bool(wish.certificate) != bool(wish.key): raise fail("--certificate and --key belong together.", 2)
+    if certificate and not running: wish.tls = True
     if running: say(f"the cloud in {directory} is up already")
-    else:
-        if not wish.simulated: novnc.fetch(directory, say)
-        try: lifecycle.start(wish, say)
-        except supervisor.StartFailed as failure: raise fail(str(failure)) from None
+    elif not wish.simulated: novnc.fetch(directory, say)
+    try:
+        if running: doors.prepare(wish)
+        else: lifecycle.start(wish, say)
+    except (supervisor.StartFailed, doors.CertificateUnfit) as failure: raise fail(str(failure)) from None
     _furnish(wish, empty, began)
     if foreground: _follow(directory)
+
+
+def _absolute(path: Path | None) -> str:
+    return str(path.absolute()) if path else ""
 
 
 def _furnish(settings: Any, empty: bool, began: float) -> None:
@@ -162,9 +177,11 @@ def status() -> None:
     from rich.table import Table
 
     from pilvi.core.errors import Failure
+    from pilvi.core.http import trust
     from pilvi.core.http.client import Message, Socket
     from pilvi.run import supervisor
     settings = settings_of()
+    trust.believe(settings.authority_path)
     table = Table("process", "state", "pid", "up", "memory", "restarts", box=None, header_style="bold", pad_edge=False)
     total = 0
     for one in supervisor.status(settings.directory):
@@ -280,6 +297,16 @@ def invoice(
     except (LookupError, Failure) as failure: raise fail(str(failure)) from None
     if csv: csv.write_text(as_csv(bill["lines"]), newline="")
     else: out.print(bills.table(bill, project))
+
+
+@app.command()
+def certificate(names: Annotated[list[str], typer.Argument(help="The other server's names and addresses.")],
+                to: Annotated[Path, typer.Option(help="A folder for NAME.crt and NAME.key.")] = Path()) -> None:
+    """Makes a certificate by the cloud's own authority for a broker or database of this cloud."""
+    from pilvi.run import tls
+    settings = settings_of()
+    if not settings.tls or settings.certificate: raise fail("This cloud has no authority of its own (`pilvi up --tls`).")
+    out.print(" ".join(str(path) for path in tls.issue(settings, names, to)))
 
 
 @app.command()

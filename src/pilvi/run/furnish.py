@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from pilvi.core.context import Call
 from pilvi.core.crypto import secret_file
 from pilvi.core.errors import Failure
-from pilvi.core.http import client
+from pilvi.core.http import client, trust
 from pilvi.core.http.client import Socket, send
 from pilvi.identity.client import log_in
 from pilvi.image import client as image
@@ -33,6 +33,7 @@ class Cloud:
     """The cloud as one user of it."""
 
     def __init__(self, settings: Settings, user: str, project: str) -> None:
+        trust.believe(settings.authority_path)
         for name, kind in (("identity", "identity"), ("image", "image"), ("network", "network"), ("compute", "compute"),
                 ("volume", "block-storage"),
                            ("placement", "placement"), ("telemetry", "rating")):

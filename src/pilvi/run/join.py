@@ -36,6 +36,8 @@ class Join(Struct, kw_only=True):
     bus_url: str
     region: str
     simulated: bool = False
+    authority: str = ""
+    """What the APIs' certificates are signed by, in PEM; empty: the system knows it, or there is no TLS."""
 
 
 class NotReady(Exception):
@@ -53,7 +55,8 @@ def add(cloud: Cloud, host: str) -> Join:
     problem = _problem(settings, host)
     if problem: raise NotReady(problem)
     join = Join(host=host, user=user_of(host), password=new_password(), url=settings.url, bus_url=settings.bus_url, region=settings.region,
-                simulated=settings.simulated)
+                simulated=settings.simulated,
+                authority=settings.authority_path.read_text() if settings.authority_path.exists() else "")
     project = cloud.find("identity", "/v3/projects", "projects", PROJECT)["id"]
     role = cloud.find("identity", "/v3/roles", "roles", ROLE)["id"]
     found = cloud.find("identity", "/v3/users", "users", join.user)
@@ -106,8 +109,11 @@ def accept(join: Join, directory: Path, tunnel_address: str = "") -> Settings:
     APIs."""
     directory.mkdir(mode=0o755, parents=True, exist_ok=True)
     write(join, directory / "join.json")
-    return Settings(state=str(directory), control=False, simulated=join.simulated, public_url=join.url, bus_url=join.bus_url,
+    made = Settings(state=str(directory), control=False, simulated=join.simulated, public_url=join.url, bus_url=join.bus_url,
                     region=join.region, host_name=join.host, tunnel_address=tunnel_address or address_towards(join.url))
+    if join.authority: made.authority_path.write_text(join.authority)
+    else: made.authority_path.unlink(missing_ok=True)
+    return made
 
 
 def address_towards(url: str) -> str:

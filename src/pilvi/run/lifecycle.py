@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 from msgspec.structs import replace
 
-from pilvi.run import debian, supervisor
+from pilvi.run import debian, supervisor, tls
 from pilvi.run import settings as choices
 from pilvi.run.settings import Settings
 from pilvi.run.supervisor import Process
@@ -45,6 +45,7 @@ def processes(settings: Settings) -> list[Process]:
 def start(settings: Settings, say: Say) -> None:
     """Starts the processes in the background and returns when they are ready. Raises supervisor.StartFailed."""
     choices.prepare(settings)
+    if settings.control: tls.prepare(settings)
     choices.save(settings)
     supervisor.start(settings.directory, processes(settings), lambda name: say(f"{name} is ready"))
     if settings.control: write_clouds(settings)
@@ -62,7 +63,8 @@ def write_clouds(settings: Settings) -> None:
     def cloud(user: str, project: str) -> dict[str, object]:
         return {"auth": {"auth_url": settings.url + "/identity/v3", "username": user, "password": words[user], "project_name": project,
                          "user_domain_id": "default", "project_domain_id": "default"},
-                "region_name": settings.region, "identity_api_version": "3", "interface": "public"}
+                "region_name": settings.region, "identity_api_version": "3", "interface": "public",
+                **({"cacert": str(settings.authority_path)} if settings.authority_path.exists() else {})}
 
     path = settings.directory / "clouds.yaml"
     beside = path.with_name(".clouds.yaml")
@@ -94,7 +96,7 @@ def end_daemons(directory: Path) -> None:
 def reset(settings: Settings) -> None:
     """Removes everything in the cloud but its choices: servers, networks, volumes, users, images. The cloud must be down."""
     if running(settings.directory): raise Refused("The cloud is up; `pilvi down` first.")
-    for name in ("control", "host", "run", "clouds.yaml", "hello.key"):
+    for name in ("control", "host", "run", "clouds.yaml", "hello.key", "ca.pem"):
         path = settings.directory / name
         if path.is_dir(): shutil.rmtree(path)
         else: path.unlink(missing_ok=True)
@@ -106,7 +108,7 @@ def uninstall(directory: Path, say: Say) -> None:
     removed = debian.remove(directory) if os.getuid() == 0 else []
     say(f"removed packages: {', '.join(removed) or 'none'}")
     for name in ("control", "host", "run", "logs", "guest", "share", "policy", "clouds.yaml", "cloud.json", "hello.key", "join.json",
-                 "installed.json", "config.toml"):
+                 "installed.json", "config.toml", "ca.pem"):
         path = directory / name
         if path.is_dir(): shutil.rmtree(path)
         else: path.unlink(missing_ok=True)
@@ -128,7 +130,7 @@ def backup(settings: Settings, target: Path, *, disks: bool) -> Path:
             copy = Path(scratch) / path.name
             with sqlite3.connect(path) as source, sqlite3.connect(copy) as sink: source.backup(sink)
             tar.add(copy, f"control/db/{path.name}")
-        for name in ("cloud.json", "config.toml", "hello.key", "control/keys", "control/images", "policy"):
+        for name in ("cloud.json", "config.toml", "hello.key", "ca.pem", "control/keys", "control/images", "policy"):
             if (root / name).exists(): tar.add(root / name, name)
         for path in sorted((root / "run" / "control" / "ovn").glob("*.db")): tar.add(path, str(path.relative_to(root)))
         if disks: tar.add(root / "host", "host", filter=_no_sockets)

@@ -25,7 +25,7 @@ from pilvi.core.context import Call
 from pilvi.core.crypto import secret_file
 from pilvi.core.db.migrate import migrate
 from pilvi.core.db.session import Database
-from pilvi.core.http import auth, client, fetch
+from pilvi.core.http import auth, client, cors, fetch, trust
 from pilvi.core.http.app import Application, Response, from_scope, send_response
 from pilvi.core.http.inprocess import InProcess
 from pilvi.core.http.protocol import BoundedHttp
@@ -41,7 +41,7 @@ from pilvi.network.service import SERVICE as NETWORK
 from pilvi.objectstore.service import SERVICE as OBJECTSTORE
 from pilvi.orchestration.service import SERVICE as ORCHESTRATION
 from pilvi.placement.service import SERVICE as PLACEMENT
-from pilvi.run import crash, listen, novnc, ui
+from pilvi.run import crash, listen, novnc, tls, ui
 from pilvi.run.bootstrap import bootstrap, passwords
 from pilvi.run.process import ready
 from pilvi.run.settings import Settings, load
@@ -64,10 +64,12 @@ class Control:
 
     def __init__(self, settings: Settings, services: Sequence[Service] = SERVICES) -> None:
         self.settings = settings
+        trust.believe(settings.authority_path)
         self.bus = bus_of(settings)
         shapes: dict[str, type[Any]] = {s.name: s.config for s in SERVICES if s.config}
-        self.options = config.read(settings.directory / "config.toml", {**shapes, "fetch": fetch.Config})
+        self.options = config.read(settings.directory / "config.toml", {**shapes, "fetch": fetch.Config, "cors": cors.Config})
         fetch.configure(self.options["fetch"])
+        cors.configure(self.options["cors"])
         self.keys = settings.control_directory / "keys"
         self.applications: dict[str, Application] = {}
         self.loops: list[Repeat] = []
@@ -198,7 +200,7 @@ def _hearing(application: Application) -> Callable[[dict[str, Any], Any], Any]:
 
 def bus_of(settings: Settings) -> Bus:
     """The hub that agents connect to, or the broker."""
-    if settings.bus_url: return BROKERS["nats"]([settings.bus_url], name=f"control-{os.getpid()}")
+    if settings.bus_url: return BROKERS["nats"]([settings.bus_url], name=f"control-{os.getpid()}", tls=trust.context())
     return UnixSocketHub(settings.bus_path, allowed_uids={0, os.getuid()})
 
 
@@ -210,18 +212,21 @@ def main(directory: Path) -> None:
     random.seed(settings.seed if settings.simulated else None)
     doors, own = listen.sockets(settings), listen.sockets(settings, 1)  # first: whoever finds its port taken has changed nothing
     control = Control(settings)
+    door = tls.Door(settings) if settings.tls else None
     control.start()
-    server = _Server(_serving(control))
-    server.beside = [(uvicorn.Server(_serving(door)), own) for door in control.doors.values()]
+    if door: control.loops.append(Repeat("look at the certificate", tls.WATCH_SECONDS, door.look).start())
+    server = _Server(_serving(control, door))
+    server.beside = [(uvicorn.Server(_serving(root, door)), own) for root in control.doors.values()]
     signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it once more after its own end; ours is still to come
     server.run(doors)
     control.stop()
 
 
-def _serving(application: Any) -> uvicorn.Config:
+def _serving(application: Any, door: tls.Door | None) -> uvicorn.Config:
     return uvicorn.Config(application, log_config=None, access_log=False, lifespan="off", loop="uvloop", http=BoundedHttp,
                           ws="websockets-sansio", proxy_headers=False, timeout_graceful_shutdown=5, server_header=False,
-                          timeout_keep_alive=KEEP_ALIVE_SECONDS, h11_max_incomplete_event_size=65536)
+                          timeout_keep_alive=KEEP_ALIVE_SECONDS, h11_max_incomplete_event_size=65536,
+                          ssl_context_factory=(lambda config, usual: door.context) if door else None)
 
 
 class _Server(uvicorn.Server):

@@ -28,6 +28,13 @@ class Settings(Struct, kw_only=True, omit_defaults=True):
     seed: int = 1
     unprivileged: bool = True
     """Does control run as another user than the one who ran `up`?"""
+    tls: bool = False
+    """Do the APIs speak TLS? (run/tls.py)"""
+    certificate: str = ""
+    """A file, with `key`; empty: one by the cloud's own authority."""
+    key: str = ""
+    authority: str = ""
+    """A file with what clients are to believe beside their system's authorities, if the given certificate needs that."""
     database_url: str = ""
     """Empty: SQLite files under DIR."""
     bus_url: str = ""
@@ -58,7 +65,11 @@ class Settings(Struct, kw_only=True, omit_defaults=True):
     @property
     def url(self) -> str:
         """Where the APIs are."""
-        return self.public_url or f"http://{self.listen}"
+        return self.public_url or f"{self._scheme}://{self.listen}"
+
+    @property
+    def _scheme(self) -> str:
+        return "https" if self.tls else "http"
 
     @property
     def door_url(self) -> str:
@@ -76,7 +87,7 @@ class Settings(Struct, kw_only=True, omit_defaults=True):
     def guest_url(self) -> str:
         """Where guests reach the APIs (in the catalogue stands `url`, which may be this machine's loopback)."""
         port = self.listen.rpartition(":")[2]
-        return f"http://{self.external[1]}:{port}" if self.reaches_guests and not self.public_url else self.url
+        return f"{self._scheme}://{self.external[1]}:{port}" if self.reaches_guests and not self.public_url else self.url
 
     @property
     def tag(self) -> str:
@@ -112,6 +123,11 @@ class Settings(Struct, kw_only=True, omit_defaults=True):
     @property
     def run_directory(self) -> Path:
         return self.directory / "run"
+
+    @property
+    def authority_path(self) -> Path:
+        """What this cloud's clients are to believe; absent where the system's authorities are enough."""
+        return self.directory / "ca.pem"
 
     @property
     def bus_path(self) -> Path:

@@ -5,6 +5,7 @@ from typing import Any
 
 from pilvi.core.dialect import TELEMETRY
 from pilvi.core.events import Subscription
+from pilvi.core.http import cors
 from pilvi.core.http.app import Application, Request
 from pilvi.core.service import Loop, Service
 from pilvi.telemetry.alarm.event import on_events as alarm_on_events
@@ -77,9 +78,10 @@ def stop(application: Application) -> None:
     application.state["notifier"].stop()
 
 
+PAGES = cors.Headers(("Authorization", "X-Subject-Token", "X-Domain-Id", "X-Project-Id", *cors.USUAL.allowed), cors.USUAL.exposed)
 SERVICE = Service(
     name="telemetry", types=("metric", "alarming", "rating"), path="", dialect=TELEMETRY, versions=versions, config=Config, start=start,
-    stop=stop, resources=[alarm.RESOURCE, alarm.CHANGE, price.RESOURCE],
+    stop=stop, cors=PAGES, resources=[alarm.RESOURCE, alarm.CHANGE, price.RESOURCE],
     tables=[ArchivePolicy, ArchivePolicyRule, ResourceType, MetricResource, MetricRevision, Metric, Bucket, Kept, LifecycleEvent,
             AlarmQuota, Notice, usage.UsageFact, rating.Census],
     handlers={"telemetry.collector": {"servers": servers.on_servers, "host": servers.on_host}},

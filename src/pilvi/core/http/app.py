@@ -24,7 +24,7 @@ from pilvi.core.context import REQUEST_ID, Call, Identity
 from pilvi.core.crypto import new_id
 from pilvi.core.db.session import Database
 from pilvi.core.errors import Failure, Forbidden, Invalid, NotAllowed, NotFound, TooLarge, Unauthenticated
-from pilvi.core.http import auth, faults, limits
+from pilvi.core.http import auth, cors, faults, limits
 from pilvi.core.http.routes import ANYONE, Route, Routes, choose, offered
 from pilvi.core.policy import Rules
 from pilvi.core.resource import Answer
@@ -192,6 +192,7 @@ class Application:
 
     def run(self, entry: Route, call: Call, names: dict[str, str]) -> Response:
         """Calls the route's function inside the transaction it wants."""
+        if self.service.before: self.service.before(call, entry, names)
         if entry.transaction == "read":
             with self.database.read() as call.db: answer = entry.function(call, **names)
         elif entry.transaction == "write":
@@ -224,8 +225,13 @@ class Application:
     async def __call__(self, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
         request = from_scope(scope)
         loop = asyncio.get_running_loop()
-        streaming = self._streaming(request)
-        if streaming:
+        if (shared := self.service.cors) is not None:
+            if request.method == "OPTIONS":
+                headers = {"Allow": self._methods(request), **cors.preflight(shared, request.headers)}
+                await send_response(Response(200, None, headers), send, head=False, threads=self.threads)
+                return
+            send = cors.telling(shared, request.headers, send)
+        if self._streaming(request):
             await self._stream(request, receive, send)
             return
         try: request.body = await read_body(receive, limits.BODY_BYTES)
@@ -243,6 +249,12 @@ class Application:
         try: node, _ = self.routes.find(self._without_project(request.path))
         except NotFound: return False
         return any(entry.stream for entry in node.routes.get(request.method, ()))
+
+    def _methods(self, request: Request) -> str:
+        """The methods that a path has at any microversion."""
+        try: node, _ = self.routes.find(self._without_project(request.path))
+        except NotFound: return "OPTIONS"
+        return ", ".join(sorted({"OPTIONS", *node.routes, *(("HEAD",) if "GET" in node.routes else ())}))
 
     async def _stream(self, request: Request, receive: Any, send: Any) -> None:
         call = self._call(request)

@@ -20,6 +20,7 @@ from pilvi.core import errors, trace
 from pilvi.core.context import Call
 from pilvi.core.db.open import forbid_open
 from pilvi.core.errors import Failure
+from pilvi.core.http import trust
 
 TIMEOUT_SECONDS = 60.0
 KINDS: dict[int, type[Failure]] = {
@@ -102,7 +103,9 @@ class Socket:
 
     def __init__(self, url: str, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         parts = urlsplit(url)
-        self.host, self.port, self.prefix = parts.hostname or "127.0.0.1", parts.port or 80, parts.path.rstrip("/")
+        self.secure = parts.scheme == "https"
+        self.host, self.port = parts.hostname or "127.0.0.1", parts.port or (443 if self.secure else 80)
+        self.prefix = parts.path.rstrip("/")
         self.timeout_seconds = timeout_seconds
         self.idle: LifoQueue[http.client.HTTPConnection] = LifoQueue(16)
 
@@ -124,7 +127,7 @@ class Socket:
     def stream(self, message: Message) -> Iterator[tuple[Reply, Callable[[int], bytes]]]:
         """The reply's head, and a function that reads its body piece by piece."""
         forbid_open()
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=self.timeout_seconds)
+        connection = self._new()
         try:
             connection.request(message.method, self.prefix + message.path, message.body, message.headers)
             answer = connection.getresponse()
@@ -134,11 +137,15 @@ class Socket:
         finally:
             connection.close()
 
+    def _new(self) -> http.client.HTTPConnection:
+        if not self.secure: return http.client.HTTPConnection(self.host, self.port, timeout=self.timeout_seconds)
+        return http.client.HTTPSConnection(self.host, self.port, timeout=self.timeout_seconds, context=trust.context())
+
     @contextmanager
     def _connection(self, fresh: bool) -> Iterator[http.client.HTTPConnection]:
         connection = None if fresh else self._kept()
         if connection is None:
-            connection = http.client.HTTPConnection(self.host, self.port, timeout=self.timeout_seconds)
+            connection = self._new()
             connection.connect()
             connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try: yield connection

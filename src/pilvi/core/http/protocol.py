@@ -1,4 +1,4 @@
-"""The server's HTTP protocol with bounds of its own: a request's head has to be short and has to come soon.
+"""The server's HTTP protocol with bounds of its own: a request's head has to be short and has to come soon. Long bodies take a short way.
 
 uvicorn waits for ever for a head that comes byte by byte, and keeps however many headers a client sends.
 """
@@ -7,7 +7,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from pilvi.core.http.long_body import LONG_BYTES, LongBody
 
 HEAD_BYTES = 65_536
 """Of the request line and all headers together; those of one of Swift's objects are 4 KiB of metadata and some more."""
@@ -19,7 +22,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.in_head, self.head_bytes = True, 0
+        self.in_head, self.head_bytes, self.body_left = True, 0, 0
         self.head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -37,17 +40,31 @@ class BoundedHttp(HttpToolsProtocol):
                 self.send_400_response("The request's headers are too long.")
                 return
         super().data_received(data)
+        if self.body_left >= LONG_BYTES and not self.pipeline and not self.transport.is_closing():
+            self.transport.set_protocol(LongBody(self, self.body_left))
+
+    def body_ended(self) -> None:
+        """A long body has been read past the parser, which therefore begins anew."""
+        self.body_left = 0
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.transport.set_protocol(self)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.in_head = True
         if self.head_timer is None: self._wait_for_head()
 
-
     def on_headers_complete(self) -> None:
         self.in_head, self.head_bytes = False, 0
         self._stop_waiting()
         super().on_headers_complete()
+        length = next((value for name, value in self.headers if name == b"content-length"), b"0")
+        self.body_left = int(length) if length.isdigit() and not self.parser.should_upgrade() else 0
+
+    def on_body(self, body: bytes) -> None:
+        self.body_left -= len(body)
+        super().on_body(body)
 
     def _wait_for_head(self) -> None:
         self.head_timer = self.loop.call_later(HEAD_SECONDS, self._give_up)

@@ -18,6 +18,7 @@ from pilvi.core.wire import OPTIONAL, REQUIRED, Base, HexIdentified, boolean, fi
 from pilvi.identity import errors
 from pilvi.identity.resources import policies
 from pilvi.identity.resources.assignment import forget_targets
+from pilvi.identity.resources.domain_config import DomainConfig
 from pilvi.identity.resources.relative import resource
 
 
@@ -66,6 +67,7 @@ def remove(call: Call, domain: Domain) -> None:
     assert call.db is not None
     if domain.id == "default": raise errors.DefaultDomain()
     if domain.enabled: raise errors.DomainEnabled()
+    call.db.execute(delete(DomainConfig).where(DomainConfig.domain_id == domain.id))  # so what stands for a directory's entries can go too
     for name in ("user", "group", "role"):
         kind = resource(call, name)
         for row in call.db.query(kind.table).filter_by(domain_id=domain.id):

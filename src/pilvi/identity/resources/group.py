@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pilvi.core.context import Call
@@ -19,6 +19,7 @@ from pilvi.identity import errors
 from pilvi.identity.resources import policies
 from pilvi.identity.resources.assignment import forget_actor
 from pilvi.identity.resources.domain import add_extras, place_in_domain
+from pilvi.identity.resources.domain_config import kept_elsewhere
 from pilvi.identity.resources.membership import Membership, leave
 
 
@@ -27,12 +28,18 @@ class Group(HexIdentified, Base):
     name: Mapped[str] = field(text(64, shortest=1), create=REQUIRED, update=True, index=True)
     domain_id: Mapped[str] = field(text(64), create=OPTIONAL, default="default", nullable=False)
     description: Mapped[str | None] = field(text(65535), create=OPTIONAL, update=True, default="", nullable=True, filter=False)
+    local_id: Mapped[str | None]
+    """The id in the directory of the domain whose entry this row stands for; None: the group is identity's own."""
+    gone: Mapped[bool] = mapped_column(default=False)
+    """The directory has no such entry any more."""
     extra: Mapped[Any] = mapped_column(Json, nullable=True)
 
 
 def place(call: Call, group: Group, values: dict[str, Any]) -> None:
     """Fills in the domain and keeps names unique in it."""
+    assert call.db is not None
     place_in_domain(call, group, values)
+    if kept_elsewhere(call.db, group.domain_id): raise errors.DirectoryReadOnly()
     check_name(call, group, values)
 
 
@@ -41,17 +48,33 @@ def visible(call: Call) -> Any:
     return Group.domain_id == call.identity.domain_id if call.identity.domain_id else None
 
 
+def alive(call: Call) -> Any:
+    """Groups of a directory are listed where their domain is asked for."""
+    there = Group.gone.is_(False)
+    at_list = call.request is not None and call.request.path.rstrip("/") == RESOURCE.path
+    if not at_list or call.identity.domain_id or call.request.one("domain_id"): return there  # type: ignore[union-attr]
+    return and_(there, Group.local_id.is_(None))
+
+
+def change(call: Call, group: Group, values: dict[str, Any]) -> None:
+    """Raises NameTaken, DirectoryReadOnly."""
+    if group.local_id is not None: raise errors.DirectoryReadOnly()
+    check_name(call, group, values)
+
+
 def check_name(call: Call, group: Group, values: dict[str, Any]) -> None:
     """Raises NameTaken."""
     assert call.db is not None
     name = values.get("name", group.name)
-    same = select(Group.id).where(Group.name == name, Group.domain_id == group.domain_id, Group.id != group.id)
+    same = select(Group.id).where(Group.name == name, Group.domain_id == group.domain_id, Group.id != group.id,
+                                  Group.local_id.is_(None))
     if call.db.execute(same).first(): raise errors.NameTaken(what="group", name=name)
 
 
 def remove(call: Call, group: Group) -> None:
     """Its roles and memberships go with it."""
     assert call.db is not None
+    if group.local_id is not None and kept_elsewhere(call.db, group.domain_id): raise errors.DirectoryReadOnly()
     forget_actor(call.db, group.id)
     leave(call.db, Membership.group_id, group.id)
     auth.forget()
@@ -64,5 +87,5 @@ def render(call: Call, rows: list[Any], bodies: list[dict[str, Any]]) -> None:
 
 RESOURCE = Resource(
     Group, "group", "/v3/groups", KEYSTONE, owner=None, missing=errors.GroupNotFound, default_sort=[("name", False)],
-    policy=policies.verbs("group"), visible=visible, told_missing=("delete",),
-    on_create=place, on_update=check_name, on_delete=remove, on_render=render)
+    policy=policies.verbs("group"), visible=visible, alive=alive, told_missing=("delete",),
+    on_create=place, on_update=change, on_delete=remove, on_render=render)

@@ -47,12 +47,17 @@ def _check(call: Call, group_id: str, user_id: str) -> Membership:
     return found
 
 
+def _check_writable(group: Any, user: Any) -> None:
+    """Raises AcrossDirectories, DirectoryReadOnly."""
+    if (group.local_id is None) != (user.local_id is None): raise errors.AcrossDirectories(group_id=group.id, user_id=user.id)
+    if group.local_id is not None: raise errors.DirectoryReadOnly()
+
+
 def add(call: Call, group_id: str, user_id: str) -> None:
     """PUT /v3/groups/{group_id}/users/{user_id}. Repeatable."""
     assert call.db is not None
     _permit(call, "add_user_to_group", group_id, user_id)
-    find(call, "group", group_id)
-    find(call, "user", user_id)
+    _check_writable(find(call, "group", group_id), find(call, "user", user_id))
     call.db.merge(Membership(group_id=group_id, user_id=user_id))
     auth.forget()
 
@@ -67,6 +72,7 @@ def remove(call: Call, group_id: str, user_id: str) -> None:
     """DELETE /v3/groups/{group_id}/users/{user_id}: tokens that stood on the group's roles end."""
     assert call.db is not None
     _permit(call, "remove_user_from_group", group_id, user_id)
+    _check_writable(find(call, "group", group_id), find(call, "user", user_id))
     call.db.delete(_check(call, group_id, user_id))
     auth.forget()
 

@@ -20,8 +20,8 @@ def find(call: Call, name: str, id: str) -> Any:
     """The row, whoever asks. Raises the NotFound of its kind."""
     assert call.db is not None
     kind = resource(call, name)
-    row = call.db.get(kind.table, id)
-    if row is None: raise kind.missing(id=id)
+    row: Any = call.db.get(kind.table, id)
+    if row is None or getattr(row, "gone", False): raise kind.missing(id=id)
     return row
 
 

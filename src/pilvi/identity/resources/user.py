@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import and_, delete, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pilvi.core import clock
@@ -23,6 +23,7 @@ from pilvi.identity import errors
 from pilvi.identity.resources import application_credential, credential, oauth1, policies, trust
 from pilvi.identity.resources.assignment import forget_actor
 from pilvi.identity.resources.domain import add_extras, place_in_domain
+from pilvi.identity.resources.domain_config import kept_elsewhere
 from pilvi.identity.resources.membership import Membership, leave
 from pilvi.identity.token import passwords
 
@@ -54,6 +55,10 @@ class User(HexIdentified, Base):
     failed_attempts: Mapped[int] = mapped_column(default=0)
     failed_at: Mapped[float | None]
     last_active_at: Mapped[float | None]
+    local_id: Mapped[str | None]
+    """The id in the directory of the domain whose entry this row stands for; None: the user is identity's own."""
+    gone: Mapped[bool] = mapped_column(default=False)
+    """The directory has no such entry any more."""
     extra: Mapped[Any] = mapped_column(Json, nullable=True)
 
 
@@ -100,6 +105,7 @@ def place(call: Call, user: User, values: dict[str, Any]) -> None:
     """Fills in the domain and keeps names unique in it."""
     assert call.db is not None and call.application is not None
     place_in_domain(call, user, values)
+    if kept_elsewhere(call.db, user.domain_id): raise errors.DirectoryReadOnly()
     user.options = {name: value for name, value in (user.options or {}).items() if value is not None}
     user.failed_attempts, hashed, user.password = 0, user.password, None
     if hashed: set_password(call.application, call.db, user, hashed, by_user=False)
@@ -111,17 +117,27 @@ def visible(call: Call) -> Any:
     return User.domain_id == call.identity.domain_id if call.identity.domain_id else None
 
 
+def alive(call: Call) -> Any:
+    """Users of a directory are listed where their domain is asked for."""
+    there = User.gone.is_(False)
+    at_list = call.request is not None and call.request.path.rstrip("/") == RESOURCE.path
+    if not at_list or call.identity.domain_id or call.request.one("domain_id"): return there  # type: ignore[union-attr]
+    return and_(there, User.local_id.is_(None))
+
+
 def check_name(call: Call, user: User, values: dict[str, Any]) -> None:
     """Raises NameTaken."""
     assert call.db is not None
     name = values.get("name", user.name)
-    same = select(User.id).where(User.name == name, User.domain_id == user.domain_id, User.id != user.id)
+    same = select(User.id).where(User.name == name, User.domain_id == user.domain_id, User.id != user.id,
+                                 User.local_id.is_(None))
     if call.db.execute(same).first(): raise errors.NameTaken(what="user", name=name)
 
 
 def change(call: Call, user: User, values: dict[str, Any]) -> None:
     """A changed password or a switched-off user ends its tokens; options that are null are forgotten."""
     assert call.db is not None and call.application is not None
+    if user.local_id is not None: raise errors.DirectoryReadOnly()
     check_name(call, user, values)
     if "options" in values:
         values["options"] = {k: v for k, v in (user.options | (values["options"] or {})).items() if v is not None}
@@ -137,6 +153,7 @@ def change(call: Call, user: User, values: dict[str, Any]) -> None:
 def remove(call: Call, user: User) -> None:
     """Its roles and memberships go with it."""
     assert call.db is not None
+    if user.local_id is not None and kept_elsewhere(call.db, user.domain_id): raise errors.DirectoryReadOnly()
     forget_actor(call.db, user.id)
     application_credential.forget_user(call.db, user.id)
     trust.forget_users(call.db, user.id)
@@ -158,5 +175,5 @@ def clean(call: Call, rows: list[Any], bodies: list[dict[str, Any]]) -> None:
 
 RESOURCE = Resource(
     User, "user", "/v3/users", KEYSTONE, owner=None, missing=errors.UserNotFound, default_sort=[("name", False)],
-    policy=policies.verbs("user"), visible=visible,
+    policy=policies.verbs("user"), visible=visible, alive=alive,
     before=hash_given, on_create=place, on_update=change, on_delete=remove, on_render=clean)

@@ -12,6 +12,8 @@ from pilvi.core import clock
 from pilvi.core.context import Delegation
 from pilvi.core.http.app import Application
 from pilvi.identity import errors
+from pilvi.identity.directory.meet import meet_id
+from pilvi.identity.directory.mirror import is_public_id
 from pilvi.identity.resources import access_rule, trust
 from pilvi.identity.resources.application_credential import ApplicationCredential
 from pilvi.identity.resources.domain import Domain
@@ -33,8 +35,20 @@ class Facts(Struct, frozen=True):
 
 
 def facts_of(app: Application, payload: Payload) -> Facts:
-    """Who and where. Raises LoginRefused, ScopeRefused when either is gone or switched off, or the user has no role there any more."""
+    """Who and where. Raises LoginRefused, ScopeRefused when either is gone or switched off, or the user has no role there any more;
+    DirectoryAway when nobody can say."""
+    for id in _people(app, payload):
+        if is_public_id(id): meet_id(app, id)
     with app.database.read() as db: return _facts(db, payload)
+
+
+def _people(app: Application, payload: Payload) -> set[str]:
+    """The ids of all on whom a token stands."""
+    if payload.delegation is None or payload.delegation[0] != "trust": return {payload.user_id}
+    with app.database.read() as db:
+        given = trust.alive(db, payload.delegation[1], spent=True)
+        above = trust.chain(db, given) if given else None
+    return {payload.user_id, *(each.trustor_user_id for each in above or ())}
 
 
 def _facts(db: Session, payload: Payload) -> Facts:

@@ -17,6 +17,7 @@ from pilvi.core.context import Call
 from pilvi.core.errors import Forbidden, Invalid
 from pilvi.core.http.app import Application
 from pilvi.identity import errors
+from pilvi.identity.directory import meet
 from pilvi.identity.resources import oauth1
 from pilvi.identity.resources.application_credential import ApplicationCredential
 from pilvi.identity.resources.credential import Credential, opened
@@ -42,11 +43,12 @@ Method = Callable[[Call, dict[str, Any]], Proof]
 
 def user_named(db: Session, asked: dict[str, Any]) -> User | None:
     """The user that a body names by id, or by name and domain. Raises Invalid if it names none."""
-    if "id" in asked: return db.get(User, asked["id"])
+    if "id" in asked: return db.get(User, asked["id"])  # what a directory has no more is switched off
     if not asked.get("name"): raise Invalid("Expecting to find id or name in user. The server could not comply with the request.")
     domain = asked.get("domain") or {}
     domain_id = domain.get("id") or db.scalar(select(Domain.id).where(Domain.name == domain.get("name", "")))
-    return db.query(User).where(User.name == asked["name"], User.domain_id == domain_id).first()
+    named = db.query(User).where(User.name == asked["name"], User.domain_id == domain_id, User.gone.is_(False))
+    return named.order_by(User.local_id.is_not(None)).first()
 
 
 def enabled(db: Session, user: User | None) -> bool:
@@ -61,10 +63,14 @@ def domain_of(app: Application, user: User) -> dict[str, Any]:
 
 def _by_password(call: Call, given: dict[str, Any]) -> Proof:
     app = _application(call)
-    asked = given["user"]
+    asked = meet.meet_named(app, given["user"])
     with app.database.read() as db:
         user = user_named(db, asked)
         good = enabled(db, user)
+    told = meet.fits(app, user, asked)
+    if told is not None:  # rules for passwords are the directory's business, too
+        if not told or user is None or not good: raise errors.LoginRefused()
+        return Proof(user)
     fits = passwords.fits(app, asked["password"], user.password if user else None)
     if compliance.locked(app, user) or not fits or user is None or not good:
         if not fits: compliance.count_failure(app, user)
@@ -76,7 +82,8 @@ def _by_password(call: Call, given: dict[str, Any]) -> Proof:
 
 def _by_passcode(call: Call, given: dict[str, Any]) -> Proof:
     """TOTP: a passcode of this or the last half minute, from any of the user's secrets."""
-    app, asked = _application(call), given["user"]
+    app = _application(call)
+    asked = meet.meet_named(app, given["user"])
     with app.database.read() as db:
         user = user_named(db, asked)
         good = enabled(db, user)
@@ -101,10 +108,11 @@ def _by_token(call: Call, given: dict[str, Any]) -> Proof:
 
 def _by_application_credential(call: Call, given: dict[str, Any]) -> Proof:
     app = _application(call)
+    owner_named = meet.meet_named(app, given.get("user") or {})
     with app.database.read() as db:
         if "id" in given: row = db.get(ApplicationCredential, given["id"])
         else:
-            owner = user_named(db, given.get("user") or {})
+            owner = user_named(db, owner_named)
             row = db.query(ApplicationCredential).filter_by(user_id=owner.id, name=given.get("name", "")).first() if owner else None
         user = db.get(User, row.user_id) if row else None
         good = enabled(db, user)

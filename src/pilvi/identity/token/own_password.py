@@ -8,6 +8,7 @@ from pilvi.core.context import Call
 from pilvi.core.http import auth
 from pilvi.core.http.routes import ANYONE, Route
 from pilvi.identity import errors
+from pilvi.identity.directory import meet
 from pilvi.identity.resources.user import User, set_password
 from pilvi.identity.token import compliance, passwords
 
@@ -16,7 +17,10 @@ def change(call: Call, id: str) -> None:
     """POST /v3/users/{id}/password"""
     assert call.application is not None
     app, asked = call.application, call.body["user"]
+    meet.meet_named(app, {"id": id})
     with app.database.read() as db: user = db.get(User, id)
+    if (told := meet.fits(app, user, {"password": asked["original_password"]})) is not None:
+        raise errors.DirectoryReadOnly() if told else errors.LoginRefused()
     fits = passwords.fits(app, asked["original_password"], user.password if user else None)
     if user is None or not user.enabled or compliance.locked(app, user) or not fits:
         if not fits: compliance.count_failure(app, user)

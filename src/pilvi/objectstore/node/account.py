@@ -5,10 +5,10 @@ It is kept as a container's is; a row's three parts (made, deleted, counted) are
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
 from typing import Any, NamedTuple
 
-from pilvi.objectstore.node.database import Handle, Info, merge_metadata, merge_together
+from pilvi.objectstore.node import database
+from pilvi.objectstore.node.database import Handle, Info, merge_metadata, merge_rows, merge_together, save_put, take_times
 from pilvi.objectstore.node.interface import AccountStat, ContainerEntry, ListQuery, NoAccount, Outdated, Subdir
 from pilvi.objectstore.node.listing import page
 
@@ -17,7 +17,6 @@ SCHEMA = """CREATE TABLE row (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NO
             CREATE UNIQUE INDEX row_name ON row (name);
             CREATE TABLE total (policy INTEGER PRIMARY KEY, containers INTEGER, objects INTEGER, size INTEGER);"""
 COLUMNS = "name, created, deleted, objects, size, counted, policy"
-CHUNK = 500
 
 
 class ContainerRow(NamedTuple):
@@ -52,29 +51,18 @@ def put(handle: Handle, timestamp: int, metadata: Mapping[str, str]) -> bool:
         if fresh:
             if timestamp <= info.deleted: raise Outdated(timestamp=info.deleted)
             info.created, info.details = timestamp, {}
-        info.changed = max(info.changed, timestamp)
-        merge_metadata(info.metadata, {name: (value, timestamp) for name, value in metadata.items()})
-        handle.save(info)
+        save_put(handle, info, timestamp, metadata)
     return fresh
 
 
 def post(handle: Handle, timestamp: int, metadata: Mapping[str, str]) -> None:
     """Changes its metadata. Raises NoAccount."""
-    with handle.write():
-        info = _existing(handle)
-        if merge_metadata(info.metadata, {name: (value, timestamp) for name, value in metadata.items()}):
-            info.changed = max(info.changed, timestamp)
-            handle.save(info)
+    database.post(handle, timestamp, metadata, _existing)
 
 
 def delete(handle: Handle, timestamp: int) -> None:
     """Marks it deleted: the reaper empties it. Raises NoAccount, Outdated."""
-    with handle.write():
-        info = _existing(handle)
-        if timestamp <= info.created: raise Outdated(timestamp=info.created)
-        info.deleted = timestamp
-        info.metadata = {name: ("", timestamp) for name in info.metadata}
-        handle.save(info)
+    database.delete(handle, timestamp, _existing)
 
 
 def reaped(handle: Handle, deleted: int) -> None:
@@ -124,24 +112,9 @@ def merge(handle: Handle, given: Iterable[ContainerRow]) -> None:
 
 
 def _merge(handle: Handle, given: Sequence[tuple[Any, ...]]) -> None:
-    db = handle.connection
-    merged: dict[str, ContainerRow] = {}
-    known: dict[str, ContainerRow] = {}
-    for one in given:
-        row = ContainerRow(*one)
-        merged[row.name] = newest(merged[row.name], row) if row.name in merged else row
-    names = iter(merged)
-    while chunk := list(islice(names, CHUNK)):
-        marks = ",".join("?" * len(chunk))
-        for found in db.execute(f"SELECT {COLUMNS} FROM row WHERE name IN ({marks})", chunk): known[found[0]] = ContainerRow(*found)
-    for name, row in merged.items():
-        before = known.get(name)
-        after = newest(before, row) if before else row
-        if after == before: continue
-        if before:
-            db.execute("DELETE FROM row WHERE name = ?", (name,))
-            _add(handle, before, -1)
-        db.execute(f"INSERT INTO row ({COLUMNS}) VALUES (?,?,?,?,?,?,?)", after)
+    rows = (ContainerRow(*one) for one in given)
+    for before, after in merge_rows(handle.connection, COLUMNS, rows, ContainerRow, newest):
+        if before: _add(handle, before, -1)
         _add(handle, after, 1)
 
 
@@ -157,11 +130,9 @@ def merge_info(handle: Handle, theirs: Info) -> bool:
     with handle.write():
         mine = handle.info()
         changed = merge_metadata(mine.metadata, theirs.metadata)
-        for name in ("created", "deleted", "changed"):
-            if getattr(theirs, name) > getattr(mine, name):
-                setattr(mine, name, getattr(theirs, name))
-                changed = True
-                if name == "deleted": mine.details = {}
+        if taken := take_times(mine, theirs):
+            if "deleted" in taken: mine.details = {}
+            changed = True
         if theirs.details.get("reaped") and theirs.deleted == mine.deleted and not mine.details.get("reaped"):
             mine.details = {"reaped": True}
             changed = True

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
 from typing import Any, NamedTuple
 
-from pilvi.objectstore.node.database import Handle, Info, merge_metadata, merge_together
+from pilvi.objectstore.node import database
+from pilvi.objectstore.node.database import Handle, Info, merge_metadata, merge_rows, merge_together, save_put, take_times
 from pilvi.objectstore.node.interface import ContainerStat, ListQuery, NoContainer, NotEmpty, ObjectEntry, Outdated, PolicyDiffers, Subdir
 from pilvi.objectstore.node.listing import page
 
@@ -19,7 +19,6 @@ SCHEMA = """CREATE TABLE row (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NO
             CREATE TABLE total (objects INTEGER, size INTEGER, misplaced INTEGER);
             INSERT INTO total VALUES (0, 0, 0);"""
 COLUMNS = "name, timestamp, deleted, size, etag, content_type, type_at, posted, policy"
-CHUNK = 500
 
 
 class ObjectRow(NamedTuple):
@@ -55,35 +54,29 @@ def put(handle: Handle, timestamp: int, metadata: Mapping[str, str], policy: int
             if timestamp <= info.deleted: raise Outdated(timestamp=info.deleted)
             info.details = {"policy": policy if policy is not None else default_policy, "policy_at": timestamp}
             info.created, info.metadata = timestamp, {n: v for n, v in info.metadata.items() if v[1] > info.deleted}
-        info.changed = max(info.changed, timestamp)
-        merge_metadata(info.metadata, {name: (value, timestamp) for name, value in metadata.items()})
-        handle.save(info)
+        save_put(handle, info, timestamp, metadata)
     return fresh
 
 
 def post(handle: Handle, timestamp: int, metadata: Mapping[str, str]) -> None:
     """Changes its metadata. Raises NoContainer."""
-    with handle.write():
-        info = _existing(handle)
-        if merge_metadata(info.metadata, {name: (value, timestamp) for name, value in metadata.items()}):
-            info.changed = max(info.changed, timestamp)
-            handle.save(info)
+    database.post(handle, timestamp, metadata, _existing)
 
 
 def delete(handle: Handle, timestamp: int) -> None:
     """Raises NoContainer, NotEmpty, Outdated."""
-    with handle.write() as db:
-        info = _existing(handle)
-        if _totals(db, info)[0]: raise NotEmpty()
-        if timestamp <= info.created: raise Outdated(timestamp=info.created)
-        info.deleted = timestamp
-        info.metadata = {name: ("", timestamp) for name in info.metadata}
-        handle.save(info)
+    database.delete(handle, timestamp, _empty)
 
 
 def _existing(handle: Handle) -> Info:
     info = handle.info()
     if not info.exists: raise NoContainer(timestamp=info.deleted or None)
+    return info
+
+
+def _empty(handle: Handle) -> Info:
+    info = _existing(handle)
+    if _totals(handle.connection, info)[0]: raise NotEmpty()
     return info
 
 
@@ -132,46 +125,26 @@ def merge(handle: Handle, rows: Iterable[ObjectRow]) -> None:
 
 
 def _merge(handle: Handle, rows: Sequence[tuple[Any, ...]]) -> None:
-    db, objects, size = handle.connection, 0, 0
-    merged: dict[str, ObjectRow] = {}
-    known: dict[str, ObjectRow] = {}
-    for given in rows:
-        row = ObjectRow(*given)
-        merged[row.name] = newest(merged[row.name], row) if row.name in merged else row
-    names = iter(merged)
-    while chunk := list(islice(names, CHUNK)):
-        marks = ",".join("?" * len(chunk))
-        for found in db.execute(f"SELECT {COLUMNS} FROM row WHERE name IN ({marks})", chunk): known[found[0]] = ObjectRow(*found)
-    write = []
-    for name, row in merged.items():
-        before = known.get(name)
-        after = newest(before, row) if before else row
-        if after == before: continue
-        write.append(after)
-        objects += (not after.deleted) - (1 if before and not before.deleted else 0)
-        size += (0 if after.deleted else after.size) - (before.size if before and not before.deleted else 0)
-    if not write: return
-    db.executemany("DELETE FROM row WHERE name = ?", [(row.name,) for row in write if row.name in known])
-    db.executemany(f"INSERT INTO row ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?)", write)
+    db = handle.connection
+    changed = merge_rows(db, COLUMNS, (ObjectRow(*row) for row in rows), ObjectRow, newest)
+    if not changed: return
+    objects = sum((not after.deleted) - (before is not None and not before.deleted) for before, after in changed)
+    size = sum(after.size * (not after.deleted) - (before.size * (not before.deleted) if before else 0) for before, after in changed)
     if objects or size: db.execute("UPDATE total SET objects = objects + ?, size = size + ?", (objects, size))
     info = handle.info()
-    if any(row.policy != info.details.get("policy", 0) for row in write): db.execute("UPDATE total SET misplaced = 1")
-    created, deleted = info.created, info.deleted
-    alive = max((row.timestamp for row in write if not row.deleted), default=0)
-    if alive and deleted >= created > 0:
-        db.execute("UPDATE info SET created = ?", (max(alive, deleted + 1),))
+    if any(row.policy != info.details.get("policy", 0) for _, row in changed): db.execute("UPDATE total SET misplaced = 1")
+    alive = max((row.timestamp for _, row in changed if not row.deleted), default=0)
+    if alive and info.deleted >= info.created > 0: db.execute("UPDATE info SET created = ?", (max(alive, info.deleted + 1),))
 
 
 def merge_info(handle: Handle, theirs: Info) -> bool:
     """Takes over what another copy knows better; True if something did change. Of two policies the one that was chosen first stays."""
     with handle.write():
         mine = handle.info()
-        changed = merge_metadata(mine.metadata, theirs.metadata)
-        for name in ("created", "deleted", "changed"):
-            if getattr(theirs, name) > getattr(mine, name):
-                if name == "created" and not mine.exists: mine.details = {**mine.details, "policy_at": 0}
-                setattr(mine, name, getattr(theirs, name))
-                changed = True
+        changed, existed = merge_metadata(mine.metadata, theirs.metadata), mine.exists
+        if taken := take_times(mine, theirs):
+            if "created" in taken and not existed: mine.details = {**mine.details, "policy_at": 0}
+            changed = True
         ours_at, at = mine.details.get("policy_at", 0), theirs.details.get("policy_at", 0)
         if at > mine.deleted and (at < ours_at or ours_at <= mine.deleted) and at != ours_at:
             mine.details = {**mine.details, "policy": theirs.details["policy"], "policy_at": at}

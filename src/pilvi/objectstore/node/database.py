@@ -12,10 +12,11 @@ import os
 import sqlite3
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -23,8 +24,14 @@ import msgspec
 from msgspec import Struct
 
 from pilvi.objectstore.node.disk import sync_folder
+from pilvi.objectstore.node.interface import Outdated
 
 OPEN_DATABASES = 128
+CHUNK = 500
+Row = TypeVar("Row", bound=tuple[Any, ...])
+"""A row of an account or a container; its name is first."""
+Existing = Callable[["Handle"], "Info"]
+"""The facts of one that exists, or the failure that says why not."""
 INFO = """CREATE TABLE info (id TEXT, account TEXT, container TEXT, created INTEGER DEFAULT 0, deleted INTEGER DEFAULT 0,
           changed INTEGER DEFAULT 0, metadata TEXT DEFAULT '{}', details TEXT DEFAULT '{}', reported TEXT DEFAULT '');
           CREATE TABLE sync (peer TEXT PRIMARY KEY, point INTEGER, facts TEXT) WITHOUT ROWID;"""
@@ -150,6 +157,56 @@ def merge_metadata(mine: dict[str, tuple[str, int]], theirs: Mapping[str, tuple[
         if name not in mine or mine[name][1] < timestamp:
             mine[name] = (value, timestamp)
             changed = True
+    return changed
+
+
+def take_times(mine: Info, theirs: Info) -> list[str]:
+    """Takes over what is later there: which of created, deleted, changed."""
+    later = [name for name in ("created", "deleted", "changed") if getattr(theirs, name) > getattr(mine, name)]
+    for name in later: setattr(mine, name, getattr(theirs, name))
+    return later
+
+
+def save_put(handle: Handle, info: Info, timestamp: int, metadata: Mapping[str, str]) -> None:
+    """What every PUT ends with, within its transaction."""
+    info.changed = max(info.changed, timestamp)
+    merge_metadata(info.metadata, {name: (value, timestamp) for name, value in metadata.items()})
+    handle.save(info)
+
+
+def post(handle: Handle, timestamp: int, metadata: Mapping[str, str], existing: Existing) -> None:
+    """Changes its metadata. Raises what `existing` does."""
+    with handle.write():
+        info = existing(handle)
+        if merge_metadata(info.metadata, {name: (value, timestamp) for name, value in metadata.items()}):
+            info.changed = max(info.changed, timestamp)
+            handle.save(info)
+
+
+def delete(handle: Handle, timestamp: int, existing: Existing) -> None:
+    """Marks it deleted. Raises what `existing` does, Outdated."""
+    with handle.write():
+        info = existing(handle)
+        if timestamp <= info.created: raise Outdated(timestamp=info.created)
+        info.deleted = timestamp
+        info.metadata = {name: ("", timestamp) for name in info.metadata}
+        handle.save(info)
+
+
+def merge_rows(db: sqlite3.Connection, columns: str, given: Iterable[Row], kind: Callable[..., Row],
+               newest: Callable[[Row, Row], Row]) -> list[tuple[Row | None, Row]]:
+    """Writes rows into those that are there; [(row before, row after)] of what changed. A changed row gets a new id."""
+    merged: dict[str, Row] = {}
+    for row in given: merged[row[0]] = newest(merged[row[0]], row) if row[0] in merged else row
+    known: dict[str, Row] = {}
+    names = iter(merged)
+    while chunk := list(islice(names, CHUNK)):
+        marks = ",".join("?" * len(chunk))
+        for found in db.execute(f"SELECT {columns} FROM row WHERE name IN ({marks})", chunk): known[found[0]] = kind(*found)
+    pairs = ((known.get(name), row) for name, row in merged.items())
+    changed = [(before, after) for before, after in ((old, newest(old, row) if old else row) for old, row in pairs) if after != before]
+    db.executemany("DELETE FROM row WHERE name = ?", [(before[0],) for before, _ in changed if before])
+    db.executemany(f"INSERT INTO row ({columns}) VALUES ({','.join('?' * len(columns.split(',')))})", [after for _, after in changed])
     return changed
 
 
