@@ -147,5 +147,6 @@ def test_the_command_line_with_each_kind(cloud: Cloud) -> None:
     for kind, words in ways.items():
         client = Client(cloud.state, "")
         kept = {name: client.environment[name] for name in ("PATH", "HOME")}
-        client.environment = kept | own | words | {"OS_AUTH_TYPE": kind, "OS_AUTH_URL": url, "OS_PASSCODE": code()}  # good for half a minute
+        soon_over = {"OS_PASSCODE": code()} if kind == "v3totp" else {}
+        client.environment = kept | own | words | soon_over | {"OS_AUTH_TYPE": kind, "OS_AUTH_URL": url}
         assert client.json("token", "issue")["project_id"] == demo.current_project_id, kind
