@@ -74,3 +74,15 @@ def test_settings_with_passwords_are_not_for_everybody(tmp_path: Path, url: str,
     settings.save(wish)
     assert settings.load(tmp_path) == wish
     assert (tmp_path / "cloud.json").stat().st_mode & 0o777 == mode
+
+
+def test_a_host_believes_what_the_clouds_certificates_are_signed_by(tmp_path: Path) -> None:
+    cloud: Any = Asked(replace(GROWN, state=str(tmp_path), tls=True))
+    assert join.add(cloud, "second").authority == ""
+    cloud.settings.authority_path.write_text("an authority")
+    made = join.add(cloud, "second")
+    assert (made.url, made.authority) == ("https://10.0.0.1:5000", "an authority")
+    host = join.accept(replace(made, url="https://127.0.0.1:5000"), tmp_path / "host")
+    assert host.authority_path.read_text() == "an authority" and host.url == "https://127.0.0.1:5000"
+    join.accept(TICKET, tmp_path / "host")
+    assert not host.authority_path.exists()

@@ -1,10 +1,13 @@
 """A process that is asked to end: whenever that is, and whichever thread hears it."""
 from __future__ import annotations
 
+import gc
 import signal
 import subprocess
 import sys
 from pathlib import Path
+
+from pilvi.run.process import ready
 
 PROCESS = """
 import subprocess, sys, threading
@@ -40,3 +43,10 @@ def test_asked_while_it_waits_it_ends_well_and_its_children_can_be_ended_too() -
     assert [process.stdout.readline(), process.stdout.readline()] == ["True 0\n", "waiting\n"]
     process.send_signal(signal.SIGTERM)
     assert process.communicate(timeout=60)[0] == "ended well\n" and process.returncode == 0
+
+
+def test_what_it_has_when_it_is_ready_is_not_collected_again() -> None:
+    before = gc.get_freeze_count()
+    ready()
+    try: assert gc.get_freeze_count() > before + 1000
+    finally: gc.unfreeze()

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from msgspec.structs import replace
 from tests.run.conftest import Here
 
-from pilvi.run import settings, tls
+from pilvi.run import lifecycle, settings, tls
 from pilvi.run.settings import Settings
 
 
@@ -133,3 +134,12 @@ def test_without_tls_nothing_is_made(cloud: Settings) -> None:
 
 def test_half_of_what_is_needed_is_refused(here: Callable[[str], Here], tmp_path: Path) -> None:
     assert "belong together" in here("half").run("up", "--simulated", "--certificate", str(tmp_path / "c.pem"), status=2)
+
+
+def test_clients_are_told_what_to_believe_only_where_there_is_tls(cloud: Settings) -> None:
+    tls.prepare(cloud)
+    cloud.passwords_path.write_text('{"admin": "a", "demo": "d"}')
+    for made, wanted in ((cloud, str(cloud.authority_path)), (replace(cloud, tls=False), None)):
+        lifecycle.write_clouds(made)
+        told = yaml.safe_load((cloud.directory / "clouds.yaml").read_text())["clouds"]["pilvi-demo"]
+        assert told.get("cacert") == wanted and told["auth"]["auth_url"].startswith("https:" if wanted else "http:")

@@ -61,12 +61,12 @@ def running(directory: Path) -> bool:
 def write_clouds(settings: Settings) -> None:
     """DIR/clouds.yaml, for the openstack client: `pilvi` the administrator, `pilvi-demo` a member of a project."""
     words = yaml.safe_load(settings.passwords_path.read_text())
+    trust = {"cacert": str(settings.authority_path)} if settings.url.startswith("https:") and settings.authority_path.exists() else {}
 
     def cloud(user: str, project: str) -> dict[str, object]:
         return {"auth": {"auth_url": settings.url + "/identity/v3", "username": user, "password": words[user], "project_name": project,
                          "user_domain_id": "default", "project_domain_id": "default"},
-                "region_name": settings.region, "identity_api_version": "3", "interface": "public",
-                **({"cacert": str(settings.authority_path)} if settings.authority_path.exists() else {})}
+                "region_name": settings.region, "identity_api_version": "3", "interface": "public", **trust}
 
     path = settings.directory / "clouds.yaml"
     beside = path.with_name(".clouds.yaml")

@@ -1,6 +1,7 @@
 """What every process that the supervisor starts does alike."""
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from typing import NamedTuple
@@ -27,7 +28,9 @@ class End(NamedTuple):
 
 
 def ready() -> None:
-    """Tells the supervisor that this process works."""
+    """Tells the supervisor that this process works. What it has by now it keeps to its end: the garbage collector need not look at it
+    again and again, which was half of what a list of 1,000 servers cost."""
+    gc.freeze()
     descriptor = os.environ.pop("PILVI_READY_FD", None)
     if descriptor is not None:
         os.write(int(descriptor), b"READY\n")

@@ -56,7 +56,8 @@ def test_protocols_and_mappings(admin: Client, demo: Client) -> None:
     put(admin, "identity_providers/acme", {"identity_provider": {}})
     path = "identity_providers/acme/protocols/openid"
     assert put(admin, path, {"protocol": {"mapping_id": "people"}}, 400)
-    assert put(admin, "mappings/people", {"mapping": {"rules": RULES}})["mapping"]["schema_version"] == "1.0"
+    assert put(admin, "mappings/people", {"mapping": {"rules": RULES, "id": "people"}})["mapping"]["schema_version"] == "1.0"
+    assert put(admin, "mappings/others", {"mapping": {"rules": RULES, "id": "people"}}, 400)
     made = put(admin, path, {"protocol": {"mapping_id": "people"}})["protocol"]
     assert made["id"] == "openid" and made["links"]["identity_provider"].endswith("/identity_providers/acme")
     assert put(admin, path, {"protocol": {"mapping_id": "people"}}, 409)

@@ -31,7 +31,9 @@ def _put(resource: Resource, call: Call, id: str) -> dict[str, Any]:
     """PUT: made under the client's id. Raises NameTaken."""
     assert call.application is not None
     resource.permit(call, "create")
-    values = resource.take(call, "create", resource.open(call.body))
+    given = resource.open(call.body)
+    if isinstance(given, dict) and given.get("id") == id: given = {name: given[name] for name in given if name != "id"}  # as the SDK does
+    values = resource.take(call, "create", given)
     ID.check({"id": id})
     with call.application.database.write() as call.db:
         if call.db.get(resource.table, id): raise errors.NameTaken(what=resource.name, name=id)
