@@ -21,6 +21,7 @@ from pilvi.objectstore.middleware.listing_formats import ListingFormats
 from pilvi.objectstore.middleware.object_versioning import ObjectVersioning
 from pilvi.objectstore.middleware.quotas import AccountQuotas, ContainerQuotas
 from pilvi.objectstore.middleware.ratelimit import RateLimit
+from pilvi.objectstore.middleware.recon import Recon
 from pilvi.objectstore.middleware.s3.api import S3
 from pilvi.objectstore.middleware.slo import StaticLargeObjects
 from pilvi.objectstore.middleware.staticweb import StaticWeb
@@ -49,6 +50,7 @@ ORDER: Sequence[Link] = (
     TempAuth,
     Keystone,
     Usage,
+    Recon,
     RateLimit,
     BulkDelete,
     Archive,
