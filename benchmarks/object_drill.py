@@ -26,10 +26,10 @@ from typing import NamedTuple
 
 from pilvi.core.errors import Failure
 from pilvi.objectstore.cluster import administer
+from pilvi.objectstore.cluster.dispersion import Dispersion, dispersion
 from pilvi.objectstore.cluster.open import open_store, ring_names
 from pilvi.objectstore.cluster.options import StorageOptions
 from pilvi.objectstore.cluster.store import ClusterStore
-from pilvi.objectstore.loops.dispersion import Dispersion, dispersion
 from pilvi.objectstore.loops.run import Loops
 from pilvi.objectstore.node.interface import ListQuery, NoObject
 from pilvi.objectstore.policies import Policy

@@ -24,5 +24,7 @@ class Config(Struct, kw_only=True):
     """PUT and DELETE of objects in one container; more wait. 0: as many as come."""
     storage_domain: str = ""
     """Hosts ACCOUNT.DOMAIN and CONTAINER.ACCOUNT.DOMAIN name what the path then leaves out. Empty: not served."""
+    sync_realms: str = ""
+    """Path of the realms file (as upstream's container-sync-realms.conf) that lets containers be sent to other clouds. Empty: none."""
     storage: StorageOptions = field(default_factory=StorageOptions)
     """How bytes are kept."""

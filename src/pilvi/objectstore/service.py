@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pilvi.core.dialect import GLANCE
+from pilvi.core.drivers import Drivers
 from pilvi.core.http.app import Application, Request
 from pilvi.core.service import Service
 from pilvi.objectstore.cluster.open import open_store
@@ -15,6 +16,11 @@ from pilvi.objectstore.middleware import chain
 from pilvi.objectstore.proxy.door import Door
 from pilvi.objectstore.proxy.traffic import Traffic
 from pilvi.objectstore.proxy.world import World
+from pilvi.objectstore.sync.realms import Realms
+
+SYNC_SECONDS = 5.0
+SENDERS = Drivers[Any]({"http": "pilvi.objectstore.sync.send:Sender"})
+"""Loaded with its HTTP library only where containers are sent to other clouds."""
 
 
 def versions(request: Request) -> tuple[int, dict[str, Any]]:
@@ -26,7 +32,11 @@ def start(application: Application) -> None:
     """Opens the store, and begins to look after it."""
     directory: Path = application.state["object_directory"]
     store = application.state["object_store"] = open_store(directory, application.config.storage)
-    application.state["object_loops"] = Loops(store, application.config.storage, directory).start()
+    more = {}
+    if application.config.sync_realms:
+        world = World(store, application.config, application, Traffic())
+        more[SENDERS["http"](Realms(application.config.sync_realms), chain.inner(world))] = SYNC_SECONDS
+    application.state["object_loops"] = Loops(store, application.config.storage, directory, more).start()
 
 
 def stop(application: Application) -> None:

@@ -412,6 +412,13 @@ def ring_weight(node: str, weight: float, device: Annotated[str, typer.Option(he
     except administer.NoSuchDevice as failure: raise fail(f"No ring has {failure}.") from None
 
 
+@ring_app.command("health")
+def ring_health(dispersion: Annotated[bool, typer.Option("--dispersion", help="Look where every copy is, too.")] = False) -> None:
+    """The store that runs: its devices, what waits on them, and on demand the dispersion of the objects' copies."""
+    from pilvi.run import object_cli
+    object_cli.health(admin().ask("objectstore", "GET", "/recon", dispersion="on" if dispersion else "off"))
+
+
 @ring_app.command("double")
 def ring_double(ring: Annotated[str, typer.Argument(help="object, object-1 …")] = "object") -> None:
     """Gives a ring of objects twice the partitions, while it serves; its nodes refile what they hold in the background."""

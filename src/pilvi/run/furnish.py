@@ -35,8 +35,8 @@ class Cloud:
     def __init__(self, settings: Settings, user: str, project: str) -> None:
         trust.believe(settings.authority_path)
         for name, kind in (("identity", "identity"), ("image", "image"), ("network", "network"), ("compute", "compute"),
-                ("volume", "block-storage"),
-                           ("placement", "placement"), ("telemetry", "rating")):
+                           ("volume", "block-storage"), ("placement", "placement"), ("telemetry", "rating"),
+                           ("objectstore", "object-store")):
             client.connect(name, Socket(f"{settings.url}/{kind}"))
         self.settings = settings
         word = json.loads(settings.passwords_path.read_text())[user]

@@ -4,9 +4,11 @@ from __future__ import annotations
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import typer
+from rich import filesize
 from rich.console import Console
 from rich.table import Table
 
@@ -37,6 +39,21 @@ def show(settings: Settings) -> None:
                 held = str(found.parts.get(one.id, 0))
                 table.add_row(str(one.region), str(one.zone), one.node, one.name, f"{one.weight:g}", held, one.url)
         out.print(table)
+
+
+def health(told: dict[str, Any]) -> None:
+    """What GET /recon told."""
+    table = Table("node", "device", "region", "zone", "state", "size", "free", "to be told", "put aside", box=None, pad_edge=False,
+                  header_style="bold")
+    for one in told["devices"]:
+        place = [one["node"], one["device"], str(one["region"]), str(one["zone"])]
+        if not one["mounted"]: table.add_row(*place, "[red]away[/]")
+        else: table.add_row(*place, f"refiling {', '.join(one['refiling'])}" if one["refiling"] else "up", filesize.decimal(one["bytes"]),
+                            filesize.decimal(one["free_bytes"]), str(one["pending"]), str(one["quarantined"]))
+    out.print(table)
+    for policy, found in told.get("dispersion", {}).items():
+        out.print(f"{policy}: {found['objects']} objects, {found['found']} of {found['wanted']} copies in place ({found['per_cent']} %), "
+                  f"{found['strays']} elsewhere")
 
 
 def devices_of(words: list[str]) -> dict[str, float]:

@@ -13,10 +13,10 @@ from tests.objectstore.storing import A, get, node, object_files, opened, option
 
 from pilvi.objectstore import timestamp as time
 from pilvi.objectstore.cluster.codec import SEGMENT_BYTES, Codec
+from pilvi.objectstore.cluster.dispersion import dispersion
 from pilvi.objectstore.cluster.options import StorageOptions
 from pilvi.objectstore.cluster.store import ClusterStore
 from pilvi.objectstore.loops.audit import audit
-from pilvi.objectstore.loops.dispersion import dispersion
 from pilvi.objectstore.loops.reconstruct import reconstruct
 from pilvi.objectstore.loops.update import update
 from pilvi.objectstore.loops.work import Work

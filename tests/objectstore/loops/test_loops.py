@@ -10,9 +10,9 @@ from tests.objectstore.storing import A, C, get, node, object_files, opened, opt
 
 from pilvi.core import clock
 from pilvi.objectstore import timestamp as time
+from pilvi.objectstore.cluster.dispersion import dispersion
 from pilvi.objectstore.cluster.store import ClusterStore
 from pilvi.objectstore.loops.audit import audit
-from pilvi.objectstore.loops.dispersion import dispersion
 from pilvi.objectstore.loops.expire import expire
 from pilvi.objectstore.loops.reap import reap
 from pilvi.objectstore.loops.reconcile import reconcile

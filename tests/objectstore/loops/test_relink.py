@@ -7,10 +7,10 @@ import pytest
 from tests.objectstore.storing import A, C, get, node, object_files, opened, options, put, working
 
 from pilvi.objectstore.cluster import administer
+from pilvi.objectstore.cluster.dispersion import dispersion
 from pilvi.objectstore.cluster.rings import RingFiles
 from pilvi.objectstore.cluster.store import ClusterStore
 from pilvi.objectstore.loops.audit import audit
-from pilvi.objectstore.loops.dispersion import dispersion
 from pilvi.objectstore.loops.reconstruct import reconstruct
 from pilvi.objectstore.loops.relink import relink
 from pilvi.objectstore.loops.replicate import replicate

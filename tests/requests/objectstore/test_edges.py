@@ -76,6 +76,18 @@ def test_usage(box: Box, ask: Ask) -> None:
     assert [ask("GET", "/usage", token=token).status_code for token in (None, "member-one")] == [401, 403]
 
 
+def test_how_the_store_is(box: Box, ask: Ask) -> None:
+    box("PUT", "a", b"hello")
+    told = ask("GET", "/recon?dispersion=on", token="admin-x").json()
+    assert [(one["node"], one["device"], one["mounted"], one["pending"]) for one in told["devices"]] == [("control", "d1", True, 0)]
+    assert told["devices"][0]["bytes"] >= told["devices"][0]["free_bytes"] > 0
+    assert told["rings"]["object"] == {"version": 1, "partitions": 256, "replicas": 1.0}
+    assert told["dispersion"] == {"Policy-0": {"objects": 1, "wanted": 1, "found": 1, "strays": 0, "per_cent": 100.0}}
+    assert "dispersion" not in ask("GET", "/recon", token="admin-x").json()
+    assert [ask("GET", "/recon", token=token).status_code for token in (None, "member-one", "service-x")] == [401, 403, 403]
+    assert ask("PUT", "/recon", token="admin-x").status_code == 405
+
+
 def test_writes_wait_for_their_turn(box: Box) -> None:
     began = time.monotonic()
     for n in range(6): box("PUT", str(n), b"")

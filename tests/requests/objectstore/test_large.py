@@ -33,6 +33,27 @@ def test_a_static_large_object(box: Box, ask: Ask) -> None:
     assert [box("HEAD", name).status_code for name in ("s0", "s1", "s2", "big")] == [404] * 4
 
 
+def test_a_manifest_with_a_heartbeat(box: Box, ask: Ask) -> None:
+    etag = box("PUT", "s", b"abc").headers["etag"]
+    path, good = "big?multipart-manifest=put&heartbeat=on", json.dumps([{"path": "/box/s", "etag": etag}]).encode()
+    bad = json.dumps([{"path": "/box/s"}, {"path": "none/at-all"}]).encode()
+    assert ask("GET", "/info").json()["slo"]["yield_frequency"] == 10
+    made = box("PUT", path, good)
+    blank, facts = made.text.split("\r\n\r\n")
+    assert (made.status_code, blank.strip()) == (202, "")
+    found = dict(line.split(": ", 1) for line in facts.splitlines() if ": " in line)
+    assert found["Response Status"] == "201 Created" and found["Etag"] == box("HEAD", "big").headers["etag"] and "Last Modified" in found
+    told = json.loads(box("PUT", path, good, accept="application/json").text)
+    assert (told["Response Body"], told["Errors"], told["Response Status"]) == ("", [], "201 Created")
+    refused = box("PUT", path, bad)
+    assert refused.status_code == 202
+    lines = refused.text.split("\n")
+    assert "Response Status: 400 Bad Request" in lines and "Response Body: Bad Request" in lines
+    assert [line.strip("/") for line in lines[-3:]] == ["Errors:", "none/at-all, 404 Not Found", ""]
+    assert "<response_status>422 Unprocessable Entity</response_status>" in box("PUT", path, good, accept="text/xml", etag="0" * 32).text
+    assert box("PUT", path, b"[").status_code == 400  # what needs no segment is said at once
+
+
 def test_a_dynamic_large_object(box: Box) -> None:
     for n in (2, 1): box("PUT", f"part/{n}", str(n).encode() * 3)
     assert box("PUT", "all", b"", x_object_manifest="box/part/").status_code == 201

@@ -76,8 +76,17 @@ class Members:
         return until > clock.monotonic()
 
     def reading_order(self, ring: Ring, partition: int) -> list[Device]:
-        """The devices that should hold it: this process's own first, suspects last."""
-        return sorted(ring.nodes(partition), key=lambda device: (self.suspected(device), device.node != self.own))
+        """The devices that should hold it, the nearest first: this process's own, then those of its zone, of its region, others; suspects
+        last. Where a process is, its own devices in the ring say."""
+        owners = ring.nodes(partition)
+        if len(owners) == 1: return owners
+        home = next((device for device in ring.devices if device is not None and device.node == self.own), None)
+
+        def distance(device: Device) -> tuple[bool, bool, bool, bool]:
+            elsewhere = home is not None and device.region != home.region
+            return self.suspected(device), device.node != self.own, elsewhere, home is not None and (elsewhere or device.zone != home.zone)
+
+        return sorted(owners, key=distance)
 
     async def leave_loop(self) -> None:
         """Ends the connections of this event loop."""

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -44,12 +44,13 @@ def schedule(options: StorageOptions) -> dict[Round, float]:
 
 
 class Loops:
-    """The loops of one process over its devices, and their door for other nodes."""
+    """The loops of one process over its devices (and `more`), and their door for other nodes."""
 
-    def __init__(self, store: ClusterStore, options: StorageOptions, directory: Path) -> None:
+    def __init__(self, store: ClusterStore, options: StorageOptions, directory: Path, more: Mapping[Round, float] | None = None) -> None:
         local = store.members.local
         if not isinstance(local, LocalNode): raise TypeError("loops run where devices are")
         self.work, self._options = Work(store, local, options), options
+        self._more = dict(more or {})
         self._rings = RingFiles(directory, store.members)
         self._local = local
         self._join = Join(directory, self._rings)
@@ -81,7 +82,7 @@ class Loops:
 
     async def _all(self) -> None:
         runner = await self._listen()
-        rounds: dict[Round, float] = {self._join: JOIN_SECONDS, **schedule(self._options)}
+        rounds: dict[Round, float] = {self._join: JOIN_SECONDS, **schedule(self._options), **self._more}
         try: await asyncio.gather(*(self._again(function, seconds) for function, seconds in rounds.items()))
         finally:
             if runner: await runner.cleanup()

@@ -7,6 +7,7 @@ from pilvi.objectstore.errors import Refused
 from pilvi.objectstore.middleware.archive import Archive
 from pilvi.objectstore.middleware.bulk_delete import BulkDelete
 from pilvi.objectstore.middleware.catch_errors import CatchErrors
+from pilvi.objectstore.middleware.container_sync import ContainerSync
 from pilvi.objectstore.middleware.copy import Copy
 from pilvi.objectstore.middleware.cors import Cors
 from pilvi.objectstore.middleware.dlo import DynamicLargeObjects
@@ -20,6 +21,7 @@ from pilvi.objectstore.middleware.listing_formats import ListingFormats
 from pilvi.objectstore.middleware.object_versioning import ObjectVersioning
 from pilvi.objectstore.middleware.quotas import AccountQuotas, ContainerQuotas
 from pilvi.objectstore.middleware.ratelimit import RateLimit
+from pilvi.objectstore.middleware.recon import Recon
 from pilvi.objectstore.middleware.s3.api import S3
 from pilvi.objectstore.middleware.slo import StaticLargeObjects
 from pilvi.objectstore.middleware.staticweb import StaticWeb
@@ -41,12 +43,14 @@ ORDER: Sequence[Link] = (
     DomainRemap,
     Cors,
     ListingFormats,
+    ContainerSync,
     TempURL,
     FormPost,
     S3,
     TempAuth,
     Keystone,
     Usage,
+    Recon,
     RateLimit,
     BulkDelete,
     Archive,
@@ -64,11 +68,16 @@ ORDER: Sequence[Link] = (
 )
 
 
-def build(world: World) -> Handler:
+def build(world: World, order: Sequence[Link] = ORDER) -> Handler:
     """The chain as one function. A refusal that a link raises is a response for those above it."""
     handler: Handler = _guarded(End(world))
-    for link in reversed(ORDER): handler = _guarded(link(handler, world))
+    for link in reversed(order): handler = _guarded(link(handler, world))
     return handler
+
+
+def inner(world: World) -> Handler:
+    """The part below authentication, for what the store itself does to objects as its users see them."""
+    return build(world, ORDER[ORDER.index(StaticLargeObjects):])
 
 
 def _guarded(handler: Handler) -> Handler:

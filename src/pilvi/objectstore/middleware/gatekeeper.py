@@ -20,6 +20,7 @@ class Gatekeeper:
         self.application = application
 
     async def __call__(self, request: Request) -> Response:
+        if "x-timestamp" in request.headers: request.backend["x-timestamp"] = request.headers["x-timestamp"]  # for who is signed
         for name in [name for name in request.headers if name.startswith(INNER) or name in NOT_TAKEN]: del request.headers[name]
         response = await self.application(request)
         headers = response.headers

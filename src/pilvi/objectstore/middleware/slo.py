@@ -12,8 +12,10 @@ import msgspec
 
 from pilvi.objectstore.errors import Refused, reason
 from pilvi.objectstore.middleware.bulk_delete import remove
+from pilvi.objectstore.middleware.slo_heartbeat import YIELD_SECONDS, Unfit, beating
 from pilvi.objectstore.proxy import manifest
 from pilvi.objectstore.proxy.conditional import seconds
+from pilvi.objectstore.proxy.listing import wanted_format
 from pilvi.objectstore.proxy.manifest import MANIFEST_BYTES, MOST_SEGMENTS, Entry, Kept
 from pilvi.objectstore.proxy.message import PLAIN, Handler, Request, Response, is_true, once
 from pilvi.objectstore.proxy.object_ import OVERRIDE, S3_ETAG
@@ -30,7 +32,7 @@ class StaticLargeObjects:
     def __init__(self, application: Handler, world: World) -> None:
         self.application = application
         world.info["slo"] = {"max_manifest_segments": MOST_SEGMENTS, "max_manifest_size": MANIFEST_BYTES, "min_segment_size": 1,
-                             "allow_async_delete": False}
+                             "yield_frequency": YIELD_SECONDS, "allow_async_delete": False}
 
     async def __call__(self, request: Request) -> Response:
         _, account, container, name = request.parts
@@ -61,6 +63,10 @@ class StaticLargeObjects:
         body = await _whole(request, MANIFEST_BYTES)
         entries = manifest.parse(body, own_path)
         if not entries: raise Refused(400, "Manifest must contain at least one segment.\n", PLAIN)
+        if not is_true(request.query.get("heartbeat")): return await self._store(request, entries)
+        return beating(wanted_format(request), lambda: self._store(request, entries))
+
+    async def _store(self, request: Request, entries: list[Entry]) -> Response:
         kept = await self._examine(request, entries)
         stored, slo_etag = msgspec.json.encode(kept), manifest.etag_of(kept)
         size = sum(segment.length for segment in manifest.segments_of(kept))
@@ -96,7 +102,7 @@ class StaticLargeObjects:
             found = _check(entry, heads[entry["path"]])
             if isinstance(found, str): problems.append([entry["path"], found])
             else: kept.append(found)
-        if problems: raise _refusal(request, problems)
+        if problems: raise Unfit(problems, "json" in request.headers.get("accept", ""))
         return kept
 
     async def _get(self, request: Request, wanted: str | None) -> Response:
@@ -197,12 +203,6 @@ def _check(entry: Entry, head: Response) -> Kept | str:
     if entry.get("range"): kept["range"] = f"{met[0]}-{met[1] - 1}"
     if is_true(head.headers.get("x-static-large-object")): kept["sub_slo"] = True
     return kept
-
-
-def _refusal(request: Request, problems: list[list[str]]) -> Refused:
-    if "json" in request.headers.get("accept", ""):
-        return Refused(400, msgspec.json.encode({"Errors": problems}), "application/json")
-    return Refused(400, "Errors:\n" + "".join(f"{path}, {why}\n" for path, why in problems), PLAIN)
 
 
 async def _whole(request: Request, most: int) -> bytes:

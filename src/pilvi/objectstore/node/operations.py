@@ -111,6 +111,24 @@ def check_room(device: LocalDevice) -> None:
     device.disk.check_room()
 
 
+class DeviceState(NamedTuple):
+    """`pending`: what containers wait to be told; `quarantined`: damaged files put aside; `refiling`: policies whose files move to new
+    partitions."""
+    bytes: int
+    free_bytes: int
+    pending: int
+    quarantined: int
+    refiling: list[str]
+
+
+def device_state(device: LocalDevice) -> DeviceState:
+    """How a device is."""
+    room = os.statvfs(device.path)
+    aside = sum(len(files) for _, _, files in os.walk(device.path / "quarantined"))
+    refiling = [folder for folder, powers in device.disk.layout.powers.items() if len(powers) > 1]
+    return DeviceState(room.f_blocks * room.f_frsize, room.f_bavail * room.f_frsize, len(os.listdir(device.pending)), aside, refiling)
+
+
 # -- containers
 
 def container_put(device: LocalDevice, partition: int, hashed: str, account: str, container: str, timestamp: int,
@@ -267,9 +285,9 @@ def database_merge(device: LocalDevice, kind: str, partition: int, hashed: str, 
 
 
 OPERATIONS: dict[str, Callable[..., Any]] = {function.__name__: function for function in (
-    object_head, object_put, object_post, object_delete, fragment_commit, manifest, digests, check_room, container_put, container_post,
-    container_delete, container_stat, container_list, container_merge, shard_make, shard_plan, shard_known, shard_take, shard_replace,
-    shard_report, shard_retire, account_put, account_post, account_delete, account_stat, account_list, account_rows, account_merge,
-    account_reaped, database_ids, database_merge)}
+    object_head, object_put, object_post, object_delete, fragment_commit, manifest, digests, check_room, device_state, container_put,
+    container_post, container_delete, container_stat, container_list, container_merge, shard_make, shard_plan, shard_known, shard_take,
+    shard_replace, shard_report, shard_retire, account_put, account_post, account_delete, account_stat, account_list, account_rows,
+    account_merge, account_reaped, database_ids, database_merge)}
 CHANGING = ("object_put", "object_post", "object_delete", "fragment_commit")
 """Those that change an object; called on a node they take one argument more, the list of the container's copies to tell."""
