@@ -28,7 +28,7 @@ from pilvi.objectstore.node.record import CHUNK_BYTES, TAIL, Broken, Kind, Recor
 TRAILER_GUESS = 4096
 SMALL_BYTES = 65536
 """Up to so many bytes are read together with the trailer."""
-_FULL = {errno.ENOSPC, errno.EDQUOT}
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class Opened(NamedTuple):

@@ -162,8 +162,9 @@ async def complete(call: S3Call) -> Response:
 
 def _completed(call: S3Call, etag: str, response: Response) -> Response:
     version = response.headers.get("x-object-version-id")
+    location = f"{call.request.base}/{quoted(f'{call.bucket}/{call.key}')}"
     return document("CompleteMultipartUploadResult", [
-        ("Location", f"{call.request.base}/{quoted(f'{call.bucket}/{call.key}')}"), ("Bucket", call.bucket), ("Key", call.key), ("ETag", f'"{etag}"')],
+        ("Location", location), ("Bucket", call.bucket), ("Key", call.key), ("ETag", f'"{etag}"')],
         headers={"x-amz-version-id": version} if version else {})
 
 
