@@ -280,11 +280,28 @@ def test_a_stack_from_its_template_to_its_end(visit: Callable[..., User]) -> Non
     for name in ("network", "subnet", "server", "volume"): expect(user.row("OS::").filter(has_text=name).first).to_contain_text("complete")
     user.page.get_by_role("tab", name="Events").click()
     expect(user.row("server").first).to_be_visible()
+    user.page.get_by_role("tab", name="Snapshots").click()
+    user.page.get_by_role("button", name="Create", exact=True).click()
+    user.dialog().get_by_label("Name").fill("before")
+    user.dialog().get_by_role("button", name="Create").click()
+    expect(user.row("before")).to_contain_text("failed")  # there are no volume backups; the page says why
     user.page.get_by_role("button", name="Actions for whole").click()
     user.page.get_by_role("menuitem", name="Delete").click()
     user.dialog().get_by_role("button", name="Delete").click()
     expect(user.page.get_by_role("heading", name="Stacks")).to_be_visible()
     expect(user.row("whole")).to_have_count(0)
+
+
+def test_what_templates_can_be_made_of(visit: Callable[..., User]) -> None:
+    user = visit()
+    user.go("Resource types")
+    user.page.get_by_role("searchbox").fill("RandomString")
+    user.page.get_by_role("link", name="OS::Heat::RandomString").click()
+    expect(user.row("character_classes")).to_be_visible()
+    expect(user.page.get_by_text('"heat_template_version"')).to_be_visible()
+    user.go("Template versions")
+    user.page.get_by_role("link", name="AWSTemplateFormatVersion.2010-09-09").click()
+    expect(user.row("Fn::FindInMap")).to_be_visible()
 
 
 def test_charts_alarms_and_the_bill(visit: Callable[..., User]) -> None:
@@ -358,6 +375,39 @@ def test_administration_is_for_administrators(visit: Callable[..., User]) -> Non
     admin.go("Projects")
     admin.page.get_by_role("link", name="demo").click()
     expect(admin.row("member")).to_be_visible()
+
+
+def test_networks_are_shared_and_providers_are_known(visit: Callable[..., User]) -> None:
+    admin = visit("pilvi")
+    admin.go("Shared networks")
+    expect(admin.row("access_as_external")).to_be_visible()
+    admin.page.get_by_role("button", name="Create", exact=True).click()
+    admin.dialog().get_by_label("Network").select_option(label="public")
+    admin.dialog().get_by_role("button", name="Create").click()
+    expect(admin.row("access_as_shared")).to_contain_text("*")
+    admin.page.get_by_role("button", name="Actions for access_as_shared").click()
+    admin.page.get_by_role("menuitem", name="Delete").click()
+    admin.dialog().get_by_role("button", name="Delete").click()
+    expect(admin.row("access_as_shared")).to_have_count(0)
+    admin.go("Mappings")
+    admin.page.get_by_role("button", name="Create", exact=True).click()
+    admin.dialog().get_by_label("Name").fill("people")
+    admin.dialog().get_by_role("button", name="Create").click()
+    expect(admin.row("people")).to_contain_text("HTTP_OIDC_SUB")
+    admin.go("Identity providers")
+    admin.page.get_by_role("button", name="Create", exact=True).click()
+    admin.dialog().get_by_label("Name").fill("elsewhere")
+    admin.dialog().get_by_label("Remote ids").fill("https://login.example")
+    admin.dialog().get_by_role("button", name="Create").click()
+    expect(admin.row("elsewhere")).to_contain_text("https://login.example")
+    admin.page.get_by_role("button", name="Actions for elsewhere").click()
+    admin.page.get_by_role("menuitem", name="Add a protocol").click()
+    admin.dialog().get_by_label("Mapping").select_option(label="people")
+    admin.dialog().get_by_role("button", name="Add a protocol").click()
+    expect(admin.dialog()).to_have_count(0)
+    path = "/dashboard/api/identity/v3/OS-FEDERATION/identity_providers/elsewhere/protocols"
+    protocols = admin.page.evaluate("path => fetch(path).then(answer => answer.json())", path)
+    assert [(one["id"], one["mapping_id"]) for one in protocols["protocols"]] == [("openid", "people")]
 
 
 def test_keyboard_language_and_theme(visit: Callable[..., User]) -> None:

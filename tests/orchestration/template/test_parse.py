@@ -17,7 +17,7 @@ V = {"heat_template_version": "2018-08-31"}
 
 @pytest.mark.parametrize(("template", "said"), [
     ({}, "Template format version not found"), ({"heat_template_version": "1999-01-01"}, "The template version is invalid"),
-    ({"AWSTemplateFormatVersion": "2010-09-09"}, "only HOT"), (V | {"resource": {}}, 'section is invalid: "resource"'),
+    ({"AWSTemplateFormatVersion": "2010-09-10"}, "should be: 2010-09-09"), (V | {"resource": {}}, 'section is invalid: "resource"'),
     ({"heat_template_version": "2013-05-23", "conditions": {}}, "section is invalid"), (V | {"resources": []}, "must be a mapping"),
     (V | {"resources": {"a": {"type": "X", "propertis": {}}}}, '"propertis" is not a valid keyword'), (V | {"resources": {"a": {}}},
                                                                                                        "type"),

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from tests.requests.orchestration.conftest import Stacks, template, thing
 
+from pilvi.orchestration.template.parse import parse
+
 RANDOM = {"type": "OS::Heat::RandomString"}
 
 
@@ -131,12 +133,20 @@ def test_the_service_describes_itself(stacks: Stacks) -> None:
         assert stacks.ask("GET", f"/resource_types/{name}").status == 200
         made = stacks.ask("GET", f"/resource_types/{name}/template?template_type=hot").body
         assert next(iter(made["resources"].values()))["type"] == name
+        made = stacks.ask("GET", f"/resource_types/{name}/template").body
+        assert next(iter(parse(made).resources.values())).type == name, "a template of CloudFormation, which is understood too"
     assert stacks.ask("GET", "/resource_types/OS::No::Such").status == 404
     assert {"version": "heat_template_version.2018-08-31", "type": "hot", "aliases": ["heat_template_version.rocky"]} in stacks.ask(
         "GET", "/template_versions").body["template_versions"]
     found = stacks.ask("GET",
                        "/template_versions/heat_template_version.rocky/functions?with_condition_func=true").body["template_functions"]
     assert {"repeat", "yaql", "equals"} <= {one["functions"] for one in found}
+    aws = "/template_versions/AWSTemplateFormatVersion.2010-09-09/functions"
+    assert [one["functions"] for one in stacks.ask("GET", aws).body["template_functions"]] == [
+        "Fn::Base64", "Fn::FindInMap", "Fn::GetAZs", "Fn::GetAtt", "Fn::If", "Fn::Join", "Fn::Select", "Ref"]
+    assert "Fn::Not" in str(stacks.ask("GET", aws + "?with_condition_func=true").body)
+    for version in ("AWSTemplateFormatVersion.2012-12-12", "AWSTemplateFormatVersion", "2010-09-09", "heat_template_version.2010-09-09"):
+        assert stacks.ask("GET", f"/template_versions/{version}/functions").status == 404, version
     assert stacks.ask("GET", "/build_info").status == 200 and stacks.ask("GET", "/services", who="admin").status == 200
 
 

@@ -79,16 +79,17 @@ def list_versions(call: Call) -> dict[str, Any]:
     for version in versions.VERSIONS:
         aliases = [f"heat_template_version.{names[version]}"] if version in names else []
         found.append({"version": f"heat_template_version.{version}", "type": "hot", "aliases": aliases})
+    found += [{"version": f"{key}.{version}", "type": "cfn", "aliases": []} for key, version in versions.CFN.items()]
     return {"template_versions": found}
 
 
 def list_functions(call: Call, template_version: str) -> dict[str, Any]:
     """GET /template_versions/{version}/functions"""
     assert call.request is not None
-    name = template_version.removeprefix("heat_template_version.")
-    if versions.ALIASES.get(name, name) not in versions.VERSIONS or name == template_version:
-        raise errors.EntityUnknown(entity="Template with version", name=template_version)
-    version = versions.version_of(name)
+    key, _, name = template_version.partition(".")
+    if key == "heat_template_version" and versions.ALIASES.get(name, name) in versions.VERSIONS: version = versions.version_of(name)
+    elif name and versions.CFN.get(key) == name: version = name
+    else: raise errors.EntityUnknown(entity="Template with version", name=template_version)
     known = set(versions.functions(version))
     if (call.request.one("with_condition_func") or "false").lower() in ("true", "1"): known |= versions.condition_functions(version)
     return {"template_functions": [{"functions": one, "description": versions.DESCRIPTIONS[one]} for one in sorted(known)]}

@@ -12,11 +12,12 @@ from typing import Any
 from pilvi.core.errors import Failure
 from pilvi.orchestration import graph
 from pilvi.orchestration.errors import TemplateInvalid, TypeUnavailable
+from pilvi.orchestration.template import cloudformation, functions, parameters, parse, values
 from pilvi.orchestration.template import environment as environments
-from pilvi.orchestration.template import functions, parameters, parse, values
 from pilvi.orchestration.template.environment import Environment
 from pilvi.orchestration.template.parse import Definition, Template
 from pilvi.orchestration.template.values import UNKNOWN
+from pilvi.orchestration.template.versions import CFN
 from pilvi.orchestration.types import TYPES, offered, type_of
 from pilvi.orchestration.types.heat.provider import TemplateType, provider
 from pilvi.orchestration.types.interface import PropertyInvalid, ResourceType, taken
@@ -106,6 +107,7 @@ def plan(raw: Any, files: Mapping[str, Any], environment: Environment, pseudo_va
          facade: Mapping[str, Any] | None = None, depth: int = 0) -> Plan:
     """Raises TemplateInvalid and its kin. `strict`: unknown parameters are refused and every value is checked."""
     template = parse.parse(raw)
+    if template.version in CFN.values(): pseudo_values = cloudformation.pseudo(pseudo_values)
     given = {name: value for name, value in environment.parameters.items()}
     found = parameters.values_of(template.parameters, given, environment.defaults, pseudo_values, strict=strict)
     conditions = RecordingScope(template.version, template.conditions, found, files, {}, facade or {})

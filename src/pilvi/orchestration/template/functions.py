@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from pilvi.orchestration.errors import TemplateInvalid
-from pilvi.orchestration.template import text, values, versions
+from pilvi.orchestration.template import cloudformation, text, values, versions
 from pilvi.orchestration.template.values import UNKNOWN, VOID, FunctionInvalid, unknown_in
 
 RESOLVED_VALUES_MOST = 200_000
 """What the functions of one resource may make: nested repeats could multiply without end."""
+
+IN_HOT = {"Fn::Not": "not", "Fn::And": "and", "Fn::Or": "or", "Fn::Equals": "equals"}
 
 
 class Scope(Protocol):
@@ -89,7 +91,7 @@ class _Resolver:
 
     def get_attr(self, arguments: Any) -> Any:
         given = self.resolve(arguments)
-        if isinstance(given, str): given = given.split(".", 1) if self.scope.version == versions.FIRST else [given]
+        if isinstance(given, str): given = given.split(".", 1) if self.scope.version <= versions.FIRST else [given]
         if not isinstance(given, list) or not given: raise FunctionInvalid('"get_attr" takes a list: [resource, attribute, …]')
         if given[0] is UNKNOWN: return UNKNOWN
         if len(given) == 1 and self.scope.version < versions.WHOLE_RESOURCE_SINCE:
@@ -141,9 +143,16 @@ class _Resolver:
         if isinstance(written, Mapping) and len(written) == 1:
             name, arguments = next(iter(written.items()))
             if name in versions.condition_functions(self.scope.version): return self._condition_function(name, arguments, path)
+            if name == "Condition" and self.scope.version == versions.AWS and isinstance(arguments, str):
+                return self.condition(arguments, path)
         raise FunctionInvalid(f"Invalid condition {str(written)[:80]!r}: a name, true, false or a condition function is needed")
 
     def _condition_function(self, name: str, arguments: Any, path: tuple[str, ...]) -> bool:
+        if name == "Fn::Not":
+            if not isinstance(arguments, list) or len(arguments) != 1:
+                raise FunctionInvalid('Arguments to "Fn::Not" must be of the form: [condition]')
+            arguments = arguments[0]
+        name = IN_HOT.get(name, name)
         if name == "not": return not self.condition(arguments, path)
         if name in ("and", "or"):
             if not isinstance(arguments, list) or len(arguments) < 2:
@@ -168,14 +177,15 @@ class _Resolver:
 SPECIAL: dict[str, Callable[[_Resolver, Any], Any]] = {
     "get_param": _Resolver.get_param, "get_resource": _Resolver.get_resource, "Ref": _Resolver.ref, "get_attr": _Resolver.get_attr,
     "get_file": _Resolver.get_file, "resource_facade": _Resolver.facade, "Fn::ResourceFacade": _Resolver.facade, "if": _Resolver.if_,
-    "repeat": _Resolver.repeat}
+    "Fn::If": _Resolver.if_, "Fn::GetAtt": _Resolver.get_attr, "repeat": _Resolver.repeat}
 PLAIN: dict[str, Callable[[Any, str], Any]] = {
     "list_join": text.list_join, "str_replace": text.str_replace, "str_replace_strict": text.str_replace_strict,
     "str_replace_vstrict": text.str_replace_vstrict, "str_split": text.str_split, "digest": text.digest, "make_url": text.make_url,
     "map_merge": values.map_merge, "map_replace": values.map_replace, "filter": values.filter_, "list_concat": values.list_concat,
     "list_concat_unique": values.list_concat_unique, "contains": values.contains, "yaql": values.yaql,
     "Fn::Select": values.fn_select, "Fn::Join": text.fn_join, "Fn::Split": text.fn_split, "Fn::Replace": text.fn_replace,
-    "Fn::Base64": text.fn_base64, "Fn::GetAZs": values.fn_get_azs, "Fn::MemberListToMap": values.fn_member_list_to_map}
+    "Fn::Base64": text.fn_base64, "Fn::GetAZs": values.fn_get_azs, "Fn::MemberListToMap": values.fn_member_list_to_map,
+    "Fn::FindInMap": cloudformation.find_in_map}
 """Functions of their resolved arguments and the template's version."""
 
 

@@ -30,7 +30,6 @@ from pilvi.orchestration.template.schema import (
 
 KEYS = {"type", "label", "description", "default", "hidden", "constraints", "immutable", "tags"}
 WIRE_TYPES = {"string": "String", "number": "Number", "comma_delimited_list": "CommaDelimitedList", "json": "Json", "boolean": "Boolean"}
-PSEUDO = ("OS::stack_id", "OS::stack_name", "OS::project_id")
 FITS: dict[type[Constraint], tuple[str, ...]] = {
     Range: ("number",), Length: ("string", "comma_delimited_list", "json"), AllowedPattern: ("string",), Modulo: ("number",)}
 """Which types a constraint fits; those not named fit all."""

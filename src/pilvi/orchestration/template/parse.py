@@ -1,6 +1,6 @@
 """A template as values: its sections, checked, not yet resolved.
 
-Source: Template Guide, "Heat Orchestration Template (HOT) specification".
+Source: Template Guide, "Heat Orchestration Template (HOT) specification". Templates of CloudFormation are translated first.
 """
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pilvi.orchestration.errors import TemplateInvalid
+from pilvi.orchestration.template import cloudformation
 from pilvi.orchestration.template.parameters import Parameter, parse_parameter
-from pilvi.orchestration.template.versions import CONDITIONS_SINCE, version_of
+from pilvi.orchestration.template.versions import has_conditions, version_of
 
 SECTIONS = {"heat_template_version", "description", "parameters", "parameter_groups", "resources", "outputs"}
 RESOURCE_KEYS = {"type", "properties", "metadata", "depends_on", "deletion_policy", "update_policy", "description", "external_id"}
@@ -63,23 +64,18 @@ EMPTY = {"heat_template_version": "2013-05-23"}
 def parse(raw: Any) -> Template:
     """Raises TemplateInvalid, VersionInvalid."""
     if not isinstance(raw, Mapping): raise TemplateInvalid(reason="The template is not a JSON object or YAML mapping.")
-    if "heat_template_version" not in raw: raise _without_version(raw)
-    version = version_of(raw["heat_template_version"])
-    modern = version >= CONDITIONS_SINCE
+    written: Mapping[str, Any]
+    if "heat_template_version" in raw: version, written = version_of(raw["heat_template_version"]), raw
+    else: version, written = cloudformation.translate(raw)
+    modern = has_conditions(version)
     sections = SECTIONS | {"conditions"} if modern else SECTIONS
-    for name in raw:
+    for name in written:
         if name not in sections: raise TemplateInvalid(reason=f'The template section is invalid: "{name}"')
-    description = raw.get("description")
-    parameters = {name: parse_parameter(name, written, version) for name, written in _section(raw, "parameters").items()}
+    description = written.get("description")
+    parameters = {name: parse_parameter(name, one, version) for name, one in _section(written, "parameters").items()}
     return Template(version, raw, "No description" if description is None else str(description).rstrip("\n") or "No description",
-                    parameters, _groups(raw, parameters), _section(raw, "conditions"),
-                    _resources(raw, modern), _outputs(raw, modern))
-
-
-def _without_version(raw: Mapping[str, Any]) -> TemplateInvalid:
-    other = [name for name in ("HeatTemplateFormatVersion", "AWSTemplateFormatVersion") if name in raw]
-    said = f"{other[0]} templates are not served by this cloud, only HOT." if other else "Template format version not found."
-    return TemplateInvalid(reason=said)
+                    parameters, _groups(written, parameters), _section(written, "conditions"),
+                    _resources(written, modern), _outputs(written, modern))
 
 
 def _section(raw: Mapping[str, Any], name: str) -> Mapping[str, Any]:

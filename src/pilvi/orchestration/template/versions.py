@@ -1,6 +1,7 @@
-"""The versions of HOT, and which functions and condition functions each knows.
+"""The versions of HOT and of CloudFormation's templates, and which functions and condition functions each knows.
 
-Source: Template Guide, "Heat template version" and the API reference's "List template functions".
+Source: Template Guide, "Heat template version" and the API reference's "List template functions". All versions are dates, and
+CloudFormation's are before HOT's, so that one comparison serves both.
 """
 from __future__ import annotations
 
@@ -11,21 +12,26 @@ ALIASES = {"newton": "2016-10-14", "ocata": "2017-02-24", "pike": "2017-09-01", 
 VERSIONS = ("2013-05-23", "2014-10-16", "2015-04-30", "2015-10-15", "2016-04-08", "2016-10-14", "2017-02-24", "2017-09-01", "2018-03-02",
             "2018-08-31", "2021-04-16")
 FIRST, LATEST = VERSIONS[0], VERSIONS[-1]
-OLD = ("Fn::GetAZs", "Fn::Join", "Fn::Split", "Fn::Replace", "Fn::Base64", "Fn::MemberListToMap", "Fn::ResourceFacade", "Ref")
+CFN = {"HeatTemplateFormatVersion": "2012-12-12", "AWSTemplateFormatVersion": "2010-09-09"}
+"""{what a template of CloudFormation calls its version: the only one there is}"""
+HEAT, AWS = CFN.values()
 
 FUNCTIONS: dict[str, tuple[str, str]] = {
     "get_param": (FIRST, LATEST), "get_resource": (FIRST, LATEST), "get_attr": (FIRST, LATEST), "get_file": (FIRST, LATEST),
     "list_join": (FIRST, LATEST), "str_replace": (FIRST, LATEST), "resource_facade": (FIRST, LATEST),
-    "Fn::Select": (FIRST, "2015-04-30"), **{name: (FIRST, FIRST) for name in OLD},
+    "Fn::Select": (AWS, "2015-04-30"), **{name: (AWS, FIRST) for name in ("Fn::GetAZs", "Fn::Join", "Fn::Base64", "Ref")},
+    **{name: (HEAT, FIRST) for name in ("Fn::Split", "Fn::Replace", "Fn::MemberListToMap", "Fn::ResourceFacade")},
+    "Fn::GetAtt": (AWS, HEAT), "Fn::FindInMap": (AWS, HEAT), "Fn::If": (AWS, AWS),
     "repeat": ("2015-04-30", LATEST), "digest": ("2015-04-30", LATEST), "str_split": ("2015-10-15", LATEST),
     "map_merge": ("2016-04-08", LATEST), "yaql": ("2016-10-14", LATEST), "map_replace": ("2016-10-14", LATEST),
     "if": ("2016-10-14", LATEST), "filter": ("2017-02-24", LATEST), "str_replace_strict": ("2017-02-24", LATEST),
     "make_url": ("2017-09-01", LATEST), "list_concat": ("2017-09-01", LATEST), "str_replace_vstrict": ("2017-09-01", LATEST),
     "list_concat_unique": ("2017-09-01", LATEST), "contains": ("2017-09-01", LATEST)}
 """{function: (first version, last version)}"""
-CONDITION_FUNCTIONS = {
-    "get_param": "2016-10-14", "equals": "2016-10-14", "not": "2016-10-14", "and": "2016-10-14", "or": "2016-10-14",
-    "yaql": "2017-09-01", "contains": "2017-09-01"}
+CONDITION_FUNCTIONS: dict[str, tuple[str, str]] = {
+    **{name: ("2016-10-14", LATEST) for name in ("get_param", "equals", "not", "and", "or")},
+    "yaql": ("2017-09-01", LATEST), "contains": ("2017-09-01", LATEST),
+    **{name: (AWS, AWS) for name in ("Fn::Equals", "Fn::Not", "Fn::And", "Fn::Or", "Ref", "Fn::FindInMap")}}
 CONDITIONS_SINCE, MANY_LISTS_SINCE, WHOLE_RESOURCE_SINCE = "2016-10-14", "2015-10-15", "2015-10-15"
 NESTED_LOOP_SINCE, NULLABLE_IF_SINCE, PATH_SINCE = "2017-09-01", "2021-04-16", "2014-10-16"
 
@@ -40,6 +46,9 @@ DESCRIPTIONS = {
     "Fn::MemberListToMap": "A function to convert lists with enumerated keys and values to mapping.",
     "Fn::ResourceFacade": "A function for retrieving data in a parent provider template.",
     "Ref": "A function for resolving parameters or resource references.",
+    "Fn::GetAtt": "A function for resolving resource attributes.",
+    "Fn::FindInMap": "A function for resolving keys in the template mappings.",
+    "Fn::If": "A function to return corresponding value based on condition evaluation.",
     "repeat": "A function for iterating over a list of items.", "digest": "A function for performing digest operations.",
     "str_split": "A function for splitting delimited strings into a list.", "map_merge": "A function for merging maps.",
     "yaql": "A function for executing a yaql expression.", "map_replace": "A function for performing substitutions on maps.",
@@ -53,6 +62,7 @@ DESCRIPTIONS = {
     "equals": "A function for comparing whether two values are equal.",
     "not": "A function that acts as a NOT operator on a condition.", "and": "A function that acts as an AND operator on conditions.",
     "or": "A function that acts as an OR operator on conditions."}
+DESCRIPTIONS |= {f"Fn::{name.capitalize()}": DESCRIPTIONS[name] for name in ("equals", "not", "and", "or")}
 
 
 def version_of(written: object) -> str:
@@ -70,4 +80,9 @@ def functions(version: str) -> frozenset[str]:
 
 def condition_functions(version: str) -> frozenset[str]:
     """The functions that its conditions may use."""
-    return frozenset(name for name, since in CONDITION_FUNCTIONS.items() if since <= version)
+    return frozenset(name for name, (since, until) in CONDITION_FUNCTIONS.items() if since <= version <= until)
+
+
+def has_conditions(version: str) -> bool:
+    """May its templates have conditions?"""
+    return version >= CONDITIONS_SINCE or version == AWS

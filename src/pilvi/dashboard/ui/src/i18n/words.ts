@@ -12,7 +12,10 @@ export const WORDS = {
   containers: ["Containers", "容器"], container: ["Container", "容器"], objects: ["Objects", "对象"], stacks: ["Stacks", "编排栈"], stack: ["Stack", "编排栈"], resources: ["Resources", "资源"], resource: ["Resource", "资源"], events: ["Events", "事件"], event: ["Event", "事件"],
   template: ["Template", "模板"], outputs: ["Outputs", "输出"], parameters: ["Parameters", "参数"], environment: ["Environment", "环境"], alarms: ["Alarms", "告警"], alarm: ["Alarm", "告警"], charts: ["Charts", "图表"], bill: ["Bill", "账单"],
   app_credentials: ["Application credentials", "应用凭据"], app_credential: ["Application credential", "应用凭据"], services: ["Compute services", "计算服务"], volume_services: ["Volume services", "卷服务"], agents: ["Network agents", "网络代理"], agent: ["Agent", "代理"], system: ["System", "系统"],
+  resource_types: ["Resource types", "资源类型"], resource_type: ["Resource type", "资源类型"], template_versions: ["Template versions", "模板版本"], template_version: ["Template version", "模板版本"], functions: ["Functions", "函数"], function: ["Function", "函数"],
+  rbac_policies: ["Shared networks", "网络共享策略"], rbac_policy: ["RBAC policy", "RBAC 策略"], credentials: ["Credentials", "凭据"], credential: ["Credential", "凭据"], identity_providers: ["Identity providers", "身份提供者"], identity_provider: ["Identity provider", "身份提供者"], mappings: ["Mappings", "映射"], mapping: ["Mapping", "映射"],
   // attributes
+  attributes: ["Attributes", "属性"], aliases: ["Aliases", "别名"], required: ["Required", "必填"], changeable: ["Changes in place", "可原地更改"], shared_with: ["Shared with", "共享给"], remote_ids: ["Remote ids", "远端标识"],
   expires: ["Expires", "到期时间"],
   changed: ["Changed", "更改时间"], thing: ["Thing", "实体"], time: ["Time", "时间"], rollback: ["Roll back on failure", "失败时回滚"], severity: ["Severity", "严重程度"], metric: ["Metric", "指标"], method: ["Method", "聚合方法"], comparison: ["Comparison", "比较"], threshold: ["Threshold", "阈值"],
   granularity: ["Granularity (s)", "粒度（秒）"], periods: ["Periods", "周期数"], call_on_alarm: ["Call this address on alarm", "告警时调用此地址"], cpu: ["Processor", "处理器"], month: ["Month", "月份"], total: ["Total", "总计"], cost: ["Cost", "费用"],
@@ -36,6 +39,6 @@ export const WORDS = {
   add_rule: ["Add a rule", "添加规则"], add_interface: ["Add an interface", "添加接口"], set_gateway: ["Set the gateway", "设置网关"], clear_gateway: ["Clear the gateway", "清除网关"], add_keypair: ["Add a key pair", "添加密钥对"], launch_server: ["Launch an instance", "启动实例"],
   upload_image: ["Upload an image", "上传镜像"], add_member: ["Add a member", "添加成员"], add_to_project: ["Add to a project", "加入项目"], change_password: ["Change the password", "修改密码"], follow: ["Follow", "跟随"], fit: ["Fit", "适应窗口"],
   launch_stack: ["Launch a stack", "启动编排栈"], update_stack: ["Update the stack", "更新编排栈"], check_stack: ["Check", "检查"], suspend: ["Suspend", "挂起"], resume: ["Resume", "恢复运行"], cancel_update: ["Cancel the update", "取消更新"], preview: ["Preview", "预览"],
-  new_folder: ["New folder", "新建文件夹"], upload_files: ["Upload files", "上传文件"], make_public: ["Readable for everybody", "所有人可读"],
+  restore: ["Restore", "恢复"], add_protocol: ["Add a protocol", "添加协议"], new_folder: ["New folder", "新建文件夹"], upload_files: ["Upload files", "上传文件"], make_public: ["Readable for everybody", "所有人可读"],
   facts: ["Details", "详情"], actions: ["Actions", "操作"], all: ["All", "全部"], any: ["Any", "任意"], yes: ["yes", "是"], no: ["no", "否"], optional: ["optional", "可选"], lines: ["Lines", "行数"],
 } as const

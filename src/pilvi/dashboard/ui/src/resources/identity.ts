@@ -94,6 +94,52 @@ function switches(kind: string, path: string): NonNullable<Spec["actions"]> {
   ]
 }
 
+// Federation. Source: Identity API v3, "OS-FEDERATION".
+const FEDERATION = "/v3/OS-FEDERATION"
+const listed = (text: unknown): string[] => String(text ?? "").split(/[\s,]+/).filter(Boolean)
+
+export const identityProviders: Spec = {
+  ...IDENTITY, name: "admin/identity-providers", title: "identity_providers", singular: "identity_provider", about: "identity_providers_about", icon: "key", path: `${FEDERATION}/identity_providers`, member: "identity_providers", single: "identity_provider", events: ["identity."], label: (row) => row.id,
+  columns: [{ label: "name", value: (row) => row.id }, { label: "description", value: (row) => row.description }, { label: "remote_ids", kind: "lines", value: (row) => row.remote_ids }, { label: "domain", kind: "code", value: (row) => row.domain_id }, enabled],
+  create: {
+    fields: () => [{ name: "id", label: "name", required: true }, { name: "description", label: "description" }, { name: "remote_ids", label: "remote_ids", help: "comma_separated", placeholder: "https://login.example" }],
+    make: ({ id, remote_ids, ...values }) => ask("identity", "PUT", `${FEDERATION}/identity_providers/${encodeURIComponent(id)}`, { body: { identity_provider: { ...given(values), remote_ids: listed(remote_ids), enabled: true } } }),
+    command: (values) => command("identity provider create", ["--remote-id", listed(values.remote_ids)], ["--description", values.description], quoted(values.id ?? "")),
+  },
+  remove: { command: (row) => command("identity provider delete", quoted(row.id)) },
+  actions: [
+    { key: "disable", label: "disable", sure: "disable_sure", when: (row) => row.enabled, run: (row) => provider(row, { enabled: false }), command: (row) => command("identity provider set --disable", quoted(row.id)) },
+    { key: "enable", label: "enable", when: (row) => !row.enabled, run: (row) => provider(row, { enabled: true }), command: (row) => command("identity provider set --enable", quoted(row.id)) },
+    {
+      key: "protocol", label: "add_protocol", fields: () => [{ name: "name", label: "name", required: true, first: "openid", help: "protocol_help" }, { name: "mapping", label: "mapping", kind: "select", required: true, options: choices(() => mappings) }],
+      run: (row, values) => ask("identity", "PUT", `${FEDERATION}/identity_providers/${encodeURIComponent(row.id)}/protocols/${encodeURIComponent(values.name)}`, { body: { protocol: { mapping_id: values.mapping } } }),
+      command: (row, values) => command("federation protocol create", ["--identity-provider", row.id], ["--mapping", values.mapping], quoted(values.name ?? "")),
+    },
+  ],
+}
+const provider = (row: Row, changes: Row): Promise<any> => ask("identity", "PATCH", `${FEDERATION}/identity_providers/${encodeURIComponent(row.id)}`, { body: { identity_provider: changes } })
+
+const RULES = JSON.stringify([{ remote: [{ type: "HTTP_OIDC_SUB" }], local: [{ user: { name: "{0}" } }] }], null, 1)
+export const mappings: Spec = {
+  ...IDENTITY, name: "admin/mappings", title: "mappings", singular: "mapping", about: "mappings_about", icon: "code", path: `${FEDERATION}/mappings`, member: "mappings", single: "mapping", events: ["identity."], label: (row) => row.id,
+  columns: [{ label: "name", value: (row) => row.id }, { label: "rules", kind: "code", value: (row) => JSON.stringify(row.rules) }],
+  create: {
+    fields: () => [{ name: "id", label: "name", required: true }, { name: "rules", label: "rules", kind: "area", rows: 10, required: true, first: RULES }],
+    make: async (values) => ask("identity", "PUT", `${FEDERATION}/mappings/${encodeURIComponent(values.id)}`, { body: { mapping: { rules: JSON.parse(values.rules) } } }), command: (values) => command("mapping create --rules FILE", quoted(values.id ?? "")),
+  },
+  remove: { command: (row) => command("mapping delete", quoted(row.id)) },
+  actions: [
+    { key: "edit", label: "rename", fields: (row) => [{ name: "rules", label: "rules", kind: "area", rows: 12, required: true, first: JSON.stringify(row.rules, null, 1) }], run: async (row, values) => ask("identity", "PATCH", `${FEDERATION}/mappings/${encodeURIComponent(row.id)}`, { body: { mapping: { rules: JSON.parse(values.rules) } } }), command: (row) => command("mapping set --rules FILE", quoted(row.id)) },
+  ],
+}
+
+// What users have beside their passwords (EC2 keys, one-time codes); what is in them isn't shown.
+export const credentials: Spec = {
+  ...IDENTITY, name: "admin/credentials", title: "credentials", singular: "credential", icon: "key", path: "/v3/credentials", member: "credentials", single: "credential", events: ["identity."], label: (row) => `${row.type} ${row.id.slice(0, 8)}`,
+  columns: [{ label: "type", value: (row) => row.type }, { label: "user", kind: "code", value: (row) => row.user_id }, { label: "project", kind: "code", value: (row) => row.project_id }, { label: "id", kind: "code", value: (row) => row.id }],
+  remove: { command: (row) => command("credential delete", row.id) },
+}
+
 export const changeOwnPassword = (id: string, values: Row): Promise<any> => ask("identity", "POST", `/v3/users/${id}/password`, { body: { user: { original_password: values.original, password: values.password } } })
 export const projectName = async (id: string): Promise<string> => (await get("identity", `/v3/projects/${id}`)).project.name
 

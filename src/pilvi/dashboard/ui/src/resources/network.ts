@@ -2,6 +2,7 @@
 import { ask, get } from "../api/client.ts"
 import { command, quoted } from "../api/notices.svelte.ts"
 import { session } from "../api/session.svelte.ts"
+import { projects } from "./identity.ts"
 import { all, choices, given, type Row, type Spec } from "./spec.ts"
 
 const put = (path: string, body: Row): Promise<any> => ask("network", "PUT", `/v2.0/${path}`, { body })
@@ -152,3 +153,22 @@ export const floatingIps: Spec = {
   ],
 }
 const portsOfServers: Spec = { ...NETWORK, name: "ports", title: "ports", singular: "port", icon: "network", path: "/v2.0/ports", member: "ports", query: () => ({ device_owner: "compute:nova" }), columns: PORT_COLUMNS, events: [] }
+
+const SHARINGS = ["access_as_shared", "access_as_external"].map((value) => ({ value, label: value }))
+export const rbacPolicies: Spec = {
+  ...NETWORK, name: "admin/rbac-policies", title: "rbac_policies", singular: "rbac_policy", about: "rbac_policies_about", icon: "shield", path: "/v2.0/rbac-policies", member: "rbac_policies", single: "rbac_policy", events: ["rbac_policy.", "network."],
+  label: (row) => `${row.action} ${short(row.object_id)}`,
+  columns: [
+    { label: "network", kind: "code", value: (row) => short(row.object_id), href: (row) => `/networks/${row.object_id}` }, { label: "action", value: (row) => row.action }, { label: "shared_with", kind: "code", value: (row) => (row.target_tenant === "*" ? "*" : short(row.target_tenant)) },
+    { label: "project", kind: "code", value: (row) => short(row.project_id) }, { label: "id", kind: "code", value: (row) => row.id },
+  ],
+  create: {
+    fields: () => [
+      { name: "object_id", label: "network", kind: "select", required: true, options: choices(() => networks) }, { name: "action", label: "action", kind: "select", required: true, options: SHARINGS, first: "access_as_shared" },
+      { name: "target", label: "shared_with", kind: "select", options: choices(() => projects), help: "shared_with_help" },
+    ],
+    make: ({ target, ...values }) => post("rbac-policies", { rbac_policy: { ...values, object_type: "network", target_tenant: target || "*" } }),
+    command: (values) => command("network rbac create --type network", ["--action", values.action], values.target ? ["--target-project", values.target] : "--target-all-projects", quoted(values.object_id ?? "")),
+  },
+  remove: { command: (row) => command("network rbac delete", row.id) },
+}

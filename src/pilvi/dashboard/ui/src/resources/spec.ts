@@ -15,7 +15,7 @@ export interface Option {
 export interface Column {
   label: Key
   value: (row: Row) => any
-  kind?: "text" | "status" | "time" | "bytes" | "number" | "flag" | "code" | "lines"
+  kind?: "text" | "status" | "time" | "bytes" | "number" | "flag" | "code" | "lines" | "prose"
   href?: (row: Row) => string | null
   sort?: string // the API's sort key
   title?: (row: Row) => string

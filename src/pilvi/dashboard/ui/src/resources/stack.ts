@@ -43,4 +43,33 @@ export const eventsOf = (id: string): Spec => ({
   columns: [{ label: "time", kind: "time", value: (row) => row.event_time }, { label: "resource", value: (row) => row.resource_name }, { label: "status", kind: "status", value: (row) => row.resource_status }, { label: "reason", value: (row) => row.resource_status_reason }, { label: "thing", kind: "code", value: (row) => row.physical_resource_id }],
 })
 
+export const snapshotsOf = (stack: Row): Spec => {
+  const own = `${path(`${stack.stack_name}/${stack.id}`)}/snapshots`
+  return {
+    name: "stack-snapshots", title: "snapshots", singular: "snapshot", icon: "snapshot", service: "orchestration", path: own, member: "snapshots", pages: false, events: ["orchestration."], busy: (row) => row.status === "IN_PROGRESS",
+    columns: [{ label: "name", value: (row) => row.name || row.id.slice(0, 8) }, { label: "status", kind: "status", value: (row) => row.status, title: (row) => row.status_reason }, { label: "created", kind: "time", value: (row) => row.creation_time }, { label: "reason", kind: "prose", value: (row) => (row.status === "FAILED" ? row.status_reason : "") }],
+    create: { fields: () => [{ name: "name", label: "name", required: true }], make: (values) => ask("orchestration", "POST", own, { body: values }), command: (values) => command("stack snapshot create", ["--name", values.name], quoted(stack.stack_name)) },
+    remove: { when: (row) => row.status !== "IN_PROGRESS", command: (row) => command("stack snapshot delete", quoted(stack.stack_name), row.id) },
+    actions: [{ key: "restore", label: "restore", sure: "restore_stack_sure", when: (row) => row.status === "COMPLETE", run: (row) => ask("orchestration", "POST", `${own}/${row.id}/restore`), command: (row) => command("stack snapshot restore", quoted(stack.stack_name), row.id) }],
+  }
+}
+
+export const resourceTypes: Spec = {
+  name: "resource-types", title: "resource_types", singular: "resource_type", about: "resource_types_about", icon: "code", service: "orchestration", path: "/v1/resource_types", member: "resource_types", single: "", pages: false, details: true, query: () => ({ with_description: true }), events: [],
+  id: (row) => row.resource_type, label: (row) => row.resource_type,
+  columns: [{ label: "name", value: (row) => row.resource_type }, { label: "description", kind: "prose", value: (row) => row.description }],
+}
+
+export const templateVersions: Spec = {
+  name: "template-versions", title: "template_versions", singular: "template_version", about: "template_versions_about", icon: "file", service: "orchestration", path: "/v1/template_versions", member: "template_versions", pages: false, details: true, events: [],
+  id: (row) => row.version, label: (row) => row.version,
+  columns: [{ label: "name", value: (row) => row.version }, { label: "type", value: (row) => row.type }, { label: "aliases", kind: "lines", value: (row) => row.aliases }],
+}
+
+export const functionsOf = (version: string): Spec => ({
+  name: "template-functions", title: "functions", singular: "function", icon: "code", service: "orchestration", path: `/v1/template_versions/${encodeURIComponent(version)}/functions`, member: "template_functions", pages: false, query: () => ({ with_condition_func: true }), events: [],
+  id: (row) => row.functions, label: (row) => row.functions,
+  columns: [{ label: "name", kind: "code", value: (row) => row.functions }, { label: "description", kind: "prose", value: (row) => row.description }],
+})
+
 export const stackPath = path

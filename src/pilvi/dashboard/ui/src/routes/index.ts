@@ -2,12 +2,12 @@
 import type { Component } from "svelte"
 import type { Key } from "../i18n/text.ts"
 import { aggregates, allServers, flavors, hypervisors, keypairs, serverGroups, servers } from "../resources/compute.ts"
-import { appCredentials, domains, groups, projects, roles, users } from "../resources/identity.ts"
+import { appCredentials, credentials, domains, groups, identityProviders, mappings, projects, roles, users } from "../resources/identity.ts"
 import { images } from "../resources/image.ts"
 import { alarms } from "../resources/alarm.ts"
 import { containers } from "../resources/container.ts"
-import { stacks } from "../resources/stack.ts"
-import { floatingIps, networks, routers, securityGroups } from "../resources/network.ts"
+import { resourceTypes, stacks, templateVersions } from "../resources/stack.ts"
+import { floatingIps, networks, rbacPolicies, routers, securityGroups } from "../resources/network.ts"
 import type { Spec } from "../resources/spec.ts"
 import { allVolumes, snapshots, volumes, volumeTypes } from "../resources/volume.ts"
 
@@ -30,9 +30,9 @@ export const NAVIGATION: Group[] = [
   { title: "group_compute", places: [place(servers), place(images), place(keypairs), place(serverGroups)] },
   { title: "group_storage", places: [place(volumes), place(snapshots), place(containers)] },
   { title: "group_network", places: [{ path: "/topology", title: "topology", icon: "topology", service: "network" }, place(networks), place(routers), place(securityGroups), place(floatingIps)] },
-  { title: "group_more", places: [place(stacks), place(alarms), { path: "/bill", title: "bill", icon: "bill", service: "rating" }] },
-  { title: "group_admin", admin: true, places: [place(allServers), place(allVolumes), place(hypervisors), place(aggregates), place(flavors), place(volumeTypes), { path: "/admin/system", title: "system", icon: "chart" }] },
-  { title: "group_identity", admin: true, places: [place(projects), place(users), place(groups), place(roles), place(domains)] },
+  { title: "group_more", places: [place(stacks), place(resourceTypes), place(templateVersions), place(alarms), { path: "/bill", title: "bill", icon: "bill", service: "rating" }] },
+  { title: "group_admin", admin: true, places: [place(allServers), place(allVolumes), place(hypervisors), place(aggregates), place(flavors), place(volumeTypes), place(rbacPolicies), { path: "/admin/system", title: "system", icon: "chart" }] },
+  { title: "group_identity", admin: true, places: [place(projects), place(users), place(groups), place(roles), place(domains), place(credentials), place(identityProviders), place(mappings)] },
 ]
 
 interface Found {
@@ -42,7 +42,7 @@ interface Found {
   load: () => Promise<{ component: Component<any>; props: Record<string, unknown> }>
 }
 
-const LISTS = [appCredentials, containers, stacks, alarms, servers, images, keypairs, serverGroups, volumes, snapshots, networks, routers, securityGroups, floatingIps, allServers, allVolumes, hypervisors, aggregates, flavors, volumeTypes, projects, users, groups, roles, domains]
+const LISTS = [appCredentials, containers, stacks, alarms, servers, images, keypairs, serverGroups, volumes, snapshots, networks, routers, securityGroups, floatingIps, allServers, allVolumes, hypervisors, aggregates, flavors, volumeTypes, projects, users, groups, roles, domains, resourceTypes, templateVersions, rbacPolicies, credentials, identityProviders, mappings]
 type Load = () => Promise<{ default: Component<any> }>
 const PAGES: Record<string, [Key, Load]> = {
   "/": ["overview", () => import("./Overview.svelte")],
@@ -60,6 +60,8 @@ const DETAILS: Record<string, Load> = {
   images: () => import("./Image.svelte"),
   containers: () => import("./Container.svelte"),
   stacks: () => import("./Stack.svelte"),
+  "resource-types": () => import("./ResourceType.svelte"),
+  "template-versions": () => import("./TemplateVersion.svelte"),
   volumes: () => import("./Volume.svelte"),
   networks: () => import("./Network.svelte"),
   routers: () => import("./Router.svelte"),
