@@ -1,11 +1,13 @@
 """Object storage beside upstream swift (PyPI) and nginx (dav) on the same disk: the same clients, one run, one after the other.
 
-    PYTHONPATH=src python -m benchmarks.objects [--seconds 5] [--replicas 1] [--sizes 4K,64K,1M,64M] [--directory DIR]
+    PYTHONPATH=src python -m benchmarks.objects [--seconds 5] [--replicas 1] [--sizes 4K,64K,1M,64M] [--coded] [--list 10000] [--slow 1000]
+        [--directory DIR]
 
 Swift runs as its documentation says: proxy with tempauth and memcached, two workers each, no background daemons; Pilvi with all its loops.
 Both write to disk before they answer. nginx is the limit of the machine: no checksums, no listing, no fsync. memcached and nginx are taken
 from PATH; without nginx its rows are left out. Prints operations a second, latencies, and the CPU time of all of the server's processes for
-each operation.
+each operation. `--coded`: Pilvi alone, four data and two parity fragments on six devices; `--list`: a container of so many objects;
+`--slow`: Pilvi alone, so many clients in the middle of an upload.
 """
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -94,12 +97,15 @@ def cpu_seconds(processes: list[int]) -> float:
 
 
 @contextmanager
-def pilvi(home: Path, replicas: int) -> Iterator[Subject]:
+def pilvi(home: Path, replicas: int, coded: bool = False) -> Iterator[Subject]:
     """A simulated cloud."""
     port = free_port(2)
     home.mkdir()
-    (home / "config.toml").write_text(f'[objectstore.tempauth_users]\n"{USER}" = "{KEY} .admin"\n'
-                                      f"[objectstore.storage]\ndevices = {replicas}\nreplicas = {replicas}\n")
+    storage = f"devices = {replicas}\nreplicas = {replicas}\n"
+    if coded:
+        storage = ("devices = 6\nreplicas = 3\n[[objectstore.storage.policies]]\nindex = 0\nname = \"coded\"\nreplicas = 6\n"
+                   "data_fragments = 4\n")
+    (home / "config.toml").write_text(f'[objectstore.tempauth_users]\n"{USER}" = "{KEY} .admin"\n[objectstore.storage]\n{storage}')
     command = [sys.executable, "-m", "pilvi.run.cli", "--state", str(home)]
     environment = os.environ | {"PYTHONPATH": str(SOURCE)}
     subprocess.run([*command, "up", "--simulated", "--empty", "--privileged-control", "--listen", f"127.0.0.1:{port}"], check=True,
@@ -257,6 +263,51 @@ def measure(subject: Subject, sizes: list[str], seconds: float) -> None:
                   f"p99 {found.p99_ms:7.1f} ms  CPU {found.cpu_ms:7.2f} ms", flush=True)
 
 
+def show(subject: Subject, what: str, found: Figures) -> None:
+    """A line."""
+    print(f"{subject.name:<6} {what:<24} {found.per_second:8.1f}/s  p50 {found.p50_ms:7.1f} ms  p99 {found.p99_ms:7.1f} ms  "
+          f"CPU {found.cpu_ms:7.2f} ms", flush=True)
+
+
+def measure_listing(subject: Subject, count: int, seconds: float) -> None:
+    """Prints what a container of `count` empty objects costs: to fill it, its first page, a page in the middle, its directories."""
+    def put(connection: http.client.HTTPConnection, number: int) -> None:
+        ask(connection, subject, "PUT", f"/list/{number // 1000:04}/{number:08}", b"")
+
+    show(subject, f"filled with {count}", load(subject, put, 36_000, count, CONNECTIONS))
+    middle = f"list/{count // 2000:04}/"
+    for what, query in (("10,000 lines", "limit=10000&prefix=list/"), ("100 in the middle", f"limit=100&marker={middle}"),
+                        ("directories", "delimiter=/&prefix=list/")):
+        def get(connection: http.client.HTTPConnection, number: int, query: str = query) -> None:
+            ask(connection, subject, "GET", f"?format=json&{query}")
+
+        show(subject, what, load(subject, get, seconds, 1_000_000, 2))
+
+
+def measure_slow(subject: Subject, count: int) -> None:
+    """Prints what `count` clients cost that stop in the middle of an upload of 1 MiB, and how fast others are beside them."""
+    def get(connection: http.client.HTTPConnection, number: int) -> None:
+        ask(connection, subject, "GET", "/small")
+
+    ask(http.client.HTTPConnection(*subject.address), subject, "PUT", "/small", b"x" * 4096)
+    show(subject, "GET 4K, alone", load(subject, get, 3, 1_000_000, 2))
+    before = memory_kib(subject.processes())
+    token = subject.headers["X-Auth-Token"]
+    head = f"PUT {subject.path}/slow-%d HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {token}\r\nContent-Length: 1048576\r\n\r\n"
+    with ExitStack() as stack:
+        for number in range(count):
+            line = stack.enter_context(socket.create_connection(subject.address))
+            line.sendall((head % number).encode() + bytes(512 << 10))
+        show(subject, f"GET 4K, beside {count} slow", load(subject, get, 3, 1_000_000, 2))
+        print(f"{subject.name:<6} memory of a slow client {(memory_kib(subject.processes()) - before) / count:8.1f} KiB", flush=True)
+
+
+def memory_kib(processes: list[int]) -> int:
+    """Their own and their share of common memory."""
+    texts = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in processes]
+    return sum(int(line.split()[1]) for text in texts for line in text.splitlines() if line.startswith("Pss:"))
+
+
 def main() -> None:
     """All subjects, one after the other."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -264,11 +315,19 @@ def main() -> None:
     parser.add_argument("--replicas", type=int, default=1)
     parser.add_argument("--sizes", default="4K,64K,1M,64M")
     parser.add_argument("--directory", type=Path)
+    parser.add_argument("--coded", action="store_true")
+    parser.add_argument("--list", type=int, default=0)
+    parser.add_argument("--slow", type=int, default=0)
     chosen = parser.parse_args()
-    kinds = [pilvi, swift] + ([nginx] if shutil.which("nginx") else [])
+    kinds: list[Callable[[Path, int], AbstractContextManager[Subject]]] = [pilvi, swift] + ([nginx] if shutil.which("nginx") else [])
+    if chosen.coded: kinds = [partial(pilvi, coded=True)]
+    elif chosen.slow: kinds = [pilvi]
+    elif chosen.list: kinds = [pilvi, swift]
     for kind in kinds:
-        with tempfile.TemporaryDirectory(dir=chosen.directory) as made, kind(Path(made) / kind.__name__, chosen.replicas) as subject:
-            measure(subject, chosen.sizes.split(","), chosen.seconds)
+        with tempfile.TemporaryDirectory(dir=chosen.directory) as made, kind(Path(made) / "subject", chosen.replicas) as subject:
+            if chosen.list: measure_listing(subject, chosen.list, chosen.seconds)
+            if chosen.slow: measure_slow(subject, chosen.slow)
+            if not chosen.list and not chosen.slow: measure(subject, chosen.sizes.split(","), chosen.seconds)
 
 
 if __name__ == "__main__": main()

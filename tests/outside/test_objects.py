@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 import boto3
 import pytest
@@ -75,6 +76,10 @@ def test_swift_uploads_in_segments(address: tuple[str, str], files: Path, tmp_pa
     big.write_bytes(os.urandom(10 * MIB + 1))
     swift("upload", "-S", str(3 * MIB), "--use-slo", "segmented", "big")
     assert "X-Static-Large-Object: True" in swift("stat", "segmented", "big")
+    swift("upload", "-S", str(4 * MIB), "--use-dlo", "dynamic", "big")
+    assert "Manifest: dynamic_segments" in swift("stat", "dynamic", "big")
+    swift("download", "dynamic", "big", "-o", str(tmp_path / "dynamic"))
+    assert (tmp_path / "dynamic").read_bytes() == big.read_bytes()
     swift("upload", "plain", ".")
     back = tmp_path / "back"
     swift("download", "plain", "-D", str(back))
@@ -118,6 +123,12 @@ def test_boto3(address: tuple[str, str], pair: dict[str, str], tmp_path: Path, v
     assert (tmp_path / "back").read_bytes() == big.read_bytes()
     with urllib.request.urlopen(s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": key})) as answer:
         assert answer.read() == b"hello"
+    s3.put_object(Bucket=bucket, Key="open", Body=b"for all", ACL="public-read")
+    with urllib.request.urlopen(f"{address[0]}/{bucket}/open") as answer: assert answer.read() == b"for all"
+    s3.put_object_acl(Bucket=bucket, Key="open", ACL="private")
+    assert len(s3.get_object_acl(Bucket=bucket, Key="open")["Grants"]) == 1
+    with pytest.raises(HTTPError, match="401"): urllib.request.urlopen(f"{address[0]}/{bucket}/open")
+    s3.delete_object(Bucket=bucket, Key="open")
     s3.copy_object(Bucket=bucket, Key="copy", CopySource={"Bucket": bucket, "Key": key})
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     first = s3.put_object(Bucket=bucket, Key="v", Body=b"1")["VersionId"]

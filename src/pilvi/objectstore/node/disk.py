@@ -30,7 +30,7 @@ from pilvi.objectstore.ring.lookup import partition_of
 TRAILER_GUESS = 4096
 SMALL_BYTES = 65536
 """Up to so many bytes are read together with the trailer."""
-_FULL = {errno.ENOSPC, errno.EDQUOT}
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class Opened(NamedTuple):

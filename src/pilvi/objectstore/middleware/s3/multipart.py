@@ -16,7 +16,7 @@ from pilvi.objectstore.middleware.s3.call import SEGMENTS, S3Call, document, mom
 from pilvi.objectstore.middleware.s3.faults import S3Refused
 from pilvi.objectstore.middleware.s3.object_ import _instant, conditional, source_of
 from pilvi.objectstore.middleware.s3.payload import md5_hex
-from pilvi.objectstore.proxy.message import Response, once
+from pilvi.objectstore.proxy.message import Response, once, quoted
 from pilvi.objectstore.proxy.object_ import OPEN_TO_ALL, S3_ETAG
 
 MOST_PARTS = 10_000
@@ -162,8 +162,9 @@ async def complete(call: S3Call) -> Response:
 
 def _completed(call: S3Call, etag: str, response: Response) -> Response:
     version = response.headers.get("x-object-version-id")
+    location = f"{call.request.base}/{quoted(f'{call.bucket}/{call.key}')}"
     return document("CompleteMultipartUploadResult", [
-        ("Location", f"{call.request.base}/{call.bucket}/{call.key}"), ("Bucket", call.bucket), ("Key", call.key), ("ETag", f'"{etag}"')],
+        ("Location", location), ("Bucket", call.bucket), ("Key", call.key), ("ETag", f'"{etag}"')],
         headers={"x-amz-version-id": version} if version else {})
 
 
