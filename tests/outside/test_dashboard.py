@@ -410,6 +410,29 @@ def test_networks_are_shared_and_providers_are_known(visit: Callable[..., User])
     assert [(one["id"], one["mapping_id"]) for one in protocols["protocols"]] == [("openid", "people")]
 
 
+def test_a_group_and_its_members(visit: Callable[..., User]) -> None:
+    admin = visit("pilvi")
+    admin.go("Groups")
+    admin.page.get_by_role("button", name="Create", exact=True).click()
+    admin.dialog().get_by_label("Name").fill("operators")
+    admin.dialog().get_by_role("button", name="Create").click()
+    admin.page.get_by_role("link", name="operators").click()
+    admin.page.get_by_role("button", name="Add a member").click()
+    admin.dialog().get_by_label("User").select_option(label="demo")
+    admin.dialog().get_by_role("button", name="Add a member").click()
+    expect(admin.row("demo")).to_be_visible()
+    admin.page.get_by_role("button", name="Actions for operators").click()
+    admin.page.get_by_role("menuitem", name="Add to a project").click()
+    admin.dialog().get_by_label("Project").select_option(label="demo")
+    admin.dialog().get_by_label("Role").select_option(label="reader")
+    admin.dialog().get_by_role("button", name="Add to a project").click()
+    expect(admin.row("reader")).to_contain_text("demo")
+    admin.page.get_by_role("button", name="Actions for demo").click()
+    admin.page.get_by_role("menuitem", name="Remove").click()
+    admin.dialog().get_by_role("button", name="Remove").click()
+    expect(admin.page.get_by_role("button", name="Actions for demo")).to_have_count(0)
+
+
 def test_keyboard_language_and_theme(visit: Callable[..., User]) -> None:
     user = visit(color_scheme="dark")
     assert user.page.evaluate("document.documentElement.dataset.theme") == "dark"

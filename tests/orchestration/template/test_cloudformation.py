@@ -76,6 +76,11 @@ def test_the_name_of_a_mapping_may_be_made() -> None:
         resolve(template.resources["r"].properties, Fixed(HEAT, parameters={"name": "n"}))
 
 
+def test_what_has_no_value_is_left_out() -> None:
+    written = {"a": 1, "b": {"Fn::If": ["no", 2, {"Ref": "AWS::NoValue"}]}, "c": [{"Ref": "AWS::NoValue"}, 3]}
+    assert resolve(written, Fixed(AWS, {"no": False})) == {"a": 1, "c": [3]}
+
+
 @pytest.mark.parametrize(("template", "said"), [
     (A | {"Resource": {}}, 'section is invalid: "Resource"'), (H | {"Conditions": {}}, 'section is invalid: "Conditions"'),
     (H | {"HeatTemplateFormatVersion": "2013-01-01"}, "should be: 2012-12-12"), (A | {"Mappings": {"m": {"a": 1}}}, "maps of maps"),

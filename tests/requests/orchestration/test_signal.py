@@ -62,6 +62,22 @@ def test_cloudformation_handles_take_a_put(stacks: Stacks) -> None:
     stacks.wait("cfn", "CREATE_COMPLETE")
 
 
+def test_signals_as_of_the_object_store_are_put(stacks: Stacks) -> None:
+    resources = {"handle": {"type": "OS::Heat::SwiftSignalHandle"}, "wait": {"type": "OS::Heat::SwiftSignal", "properties": {
+        "handle": {"get_resource": "handle"}, "timeout": 30, "count": 3}}}
+    outputs = {"url": {"value": {"get_resource": "handle"}}, "curl": {"value": {"get_attr": ["handle", "curl_cli"]}}, "data": CURL["data"]}
+    stacks.make("put", resources, outputs=outputs, wait="")
+    stacks.until("put", "wait", "CREATE_IN_PROGRESS")
+    url = stacks.outputs("put")["url"]
+    assert stacks.outputs("put")["curl"] == f"curl -i -X PUT '{url}'"
+    assert post(stacks, url, b"", "", "PUT") == 200  # nothing is SUCCESS, and each time another
+    assert post(stacks, url, b"", "", "PUT") == 200
+    assert stacks.show("put")["stack_status"] == "CREATE_IN_PROGRESS"
+    assert post(stacks, url, b'{"status": "SUCCESS", "data": {"a": 1}, "id": "x"}', "", "PUT") == 200
+    stacks.wait("put", "CREATE_COMPLETE")
+    assert json.loads(stacks.outputs("put")["data"]) == {"1": None, "2": None, "x": {"a": 1}}
+
+
 def test_a_policy_scales_its_group_by_a_plain_post(stacks: Stacks) -> None:
     def policy(adjustment: int, **more: Any) -> dict[str, Any]:
         return {"type": "OS::Heat::ScalingPolicy",

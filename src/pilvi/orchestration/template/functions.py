@@ -16,7 +16,8 @@ from pilvi.orchestration.template.values import UNKNOWN, VOID, FunctionInvalid, 
 
 RESOLVED_VALUES_MOST = 200_000
 """What the functions of one resource may make: nested repeats could multiply without end."""
-
+NO_VALUE = "AWS::NoValue"
+"""A Ref to it leaves out the property (or item) that it stands for."""
 IN_HOT = {"Fn::Not": "not", "Fn::And": "and", "Fn::Or": "or", "Fn::Equals": "equals"}
 
 
@@ -87,6 +88,7 @@ class _Resolver:
 
     def ref(self, arguments: Any) -> Any:
         name = str(self.resolve(arguments))
+        if name == NO_VALUE and self.scope.version in versions.CFN.values(): return VOID
         return self.scope.parameter(name) if self.scope.has_parameter(name) else self.scope.reference(name)
 
     def get_attr(self, arguments: Any) -> Any:

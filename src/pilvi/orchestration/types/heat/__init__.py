@@ -22,6 +22,8 @@ HEAT = {
     "OS::Heat::StructuredDeployment": _HERE + "software_deployment:StructuredDeployment",
     "OS::Heat::StructuredDeploymentGroup": _HERE + "software_deployment:StructuredDeploymentGroup",
     "OS::Heat::StructuredDeployments": _HERE + "software_deployment:StructuredDeployments",
+    "OS::Heat::SwiftSignal": _HERE + "wait_condition:SwiftSignal",
+    "OS::Heat::SwiftSignalHandle": _HERE + "wait_condition:SwiftSignalHandle",
     "OS::Heat::TestResource": _HERE + "test_resource:TestResource",
     "OS::Heat::UpdateWaitConditionHandle": _HERE + "wait_condition:UpdateWaitConditionHandle",
     "OS::Heat::Value": _HERE + "value:Value",

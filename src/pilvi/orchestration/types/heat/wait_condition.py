@@ -124,6 +124,24 @@ class CfnWaitConditionHandle(Handle):
         return engine_of(work).signal_url(work, self.kind) if work.physical_id else work.physical_name
 
 
+class SwiftSignalHandle(Handle):
+    """A handle whose address takes a PUT. In Heat it is a temporary URL of the object store; here the stack takes it itself."""
+    name = "OS::Heat::SwiftSignalHandle"
+    description = "Resource for managing signals from servers, which PUT them to an address."
+    since = "2014.2"
+    attributes = {
+        "token": Attribute("Empty: the address carries a signature."), "endpoint": Attribute("The address."),
+        "curl_cli": Attribute("A curl command that says SUCCESS; add --data-binary '{\"status\": \"FAILURE\"}' for the contrary.")}
+
+    def reference(self, work: Work) -> Any:
+        return engine_of(work).signal_url(work) if work.physical_id else work.physical_name
+
+    def attribute(self, work: Work, name: str) -> Any:
+        if name == "token": return ""
+        url = engine_of(work).signal_url(work)
+        return url if name == "endpoint" else f"curl -i -X PUT '{url}'"
+
+
 class WaitCondition(ResourceType):
     """Waits for `count` signals at the handle."""
     name = "OS::Heat::WaitCondition"
@@ -181,3 +199,15 @@ class CfnWaitCondition(WaitCondition):
         "Count": integer("The number of success signals that must be received before the stack creation process continues.", default=1,
                          update=True, constraints=(Range(min=1),))}
     attributes = {"Data": Attribute("JSON string containing data associated with wait condition signals sent to the handle.", MAP)}
+
+
+class SwiftSignal(WaitCondition):
+    """The same for what was PUT."""
+    name = "OS::Heat::SwiftSignal"
+    description = "Resource for handling signals received by SwiftSignalHandle."
+    since = "2014.2"
+    properties = {
+        "handle": string("The handle's address.", required=True),
+        "timeout": integer("The number of seconds to wait for the signals.", required=True, constraints=(Range(1, 43200),)),
+        "count": integer("The number of signals to wait for.", default=1, constraints=(Range(1, SIGNALS_MOST),))}
+    attributes = {"data": Attribute("What came with the signals, as JSON: {id: data}.", MAP)}

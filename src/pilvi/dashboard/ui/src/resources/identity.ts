@@ -65,12 +65,34 @@ export const roles: Spec = {
 }
 
 export const groups: Spec = {
-  ...IDENTITY, name: "admin/groups", title: "groups", singular: "group", icon: "group", path: "/v3/groups", member: "groups", single: "group", events: ["identity.group"],
+  ...IDENTITY, name: "admin/groups", title: "groups", singular: "group", icon: "group", path: "/v3/groups", member: "groups", single: "group", details: true, events: ["identity.group"],
   columns: [{ label: "name", value: (row) => row.name }, { label: "description", value: (row) => row.description }, { label: "domain", kind: "code", value: (row) => row.domain_id }],
-  create: { fields: () => [{ name: "name", label: "name", required: true }, { name: "description", label: "description" }], make: (values) => post("groups", { group: { ...values, domain_id: "default" } }), command: (values) => command("group create", ["--description", values.description], quoted(values.name ?? "")) },
+  create: {
+    fields: () => [{ name: "name", label: "name", required: true }, { name: "domain_id", label: "domain", kind: "select", required: true, first: "default", options: choices(() => domains) }, { name: "description", label: "description" }],
+    make: (values) => post("groups", { group: values }), command: (values) => command("group create", ["--domain", values.domain_id], ["--description", values.description], quoted(values.name ?? "")),
+  },
   remove: { command: (row) => command("group delete", quoted(row.name)) },
-  actions: [{ key: "member", label: "add_member", fields: () => [{ name: "user", label: "user", kind: "select", required: true, options: choices(() => users) }], run: (row, values) => ask("identity", "PUT", `/v3/groups/${row.id}/users/${values.user}`), command: (row, values) => command("group add user", quoted(row.name), quoted(values.user ?? "")) }],
+  actions: [
+    { key: "edit", label: "rename", fields: (row) => [{ name: "name", label: "name", required: true, first: row.name }, { name: "description", label: "description", first: row.description ?? "" }], run: (row, values) => patch(`groups/${row.id}`, { group: values }), command: (row, values) => command("group set", ["--name", values.name], ["--description", values.description], row.id) },
+    {
+      key: "role", label: "add_to_project", fields: () => [{ name: "project", label: "project", kind: "select", required: true, options: choices(() => projects) }, { name: "role", label: "role", kind: "select", required: true, options: choices(() => roles) }],
+      run: (row, values) => ask("identity", "PUT", `/v3/projects/${values.project}/groups/${row.id}/roles/${values.role}`), command: (row, values) => command("role add", ["--group", row.name], ["--project", values.project], quoted(values.role ?? "")),
+    },
+  ],
 }
+
+export const membersOfGroup = (group: Row): Spec => ({
+  ...IDENTITY, name: "group-members", title: "members", singular: "member", icon: "user", path: `/v3/groups/${group.id}/users`, member: "users", events: ["identity."],
+  columns: [{ label: "name", value: (row) => row.name }, { label: "email", value: (row) => row.email }, { label: "domain", kind: "code", value: (row) => row.domain_id }, enabled],
+  create: { label: "add_member", fields: () => [{ name: "user", label: "user", kind: "select", required: true, options: choices(() => users) }], make: (values) => ask("identity", "PUT", `/v3/groups/${group.id}/users/${values.user}`), command: (values) => command("group add user", quoted(group.name), quoted(values.user ?? "")) },
+  remove: { label: "remove_member", sure: "remove_member_sure", command: (row) => command("group remove user", quoted(group.name), quoted(row.name)) },
+})
+
+export const rolesOfGroup = (group: Row): Spec => ({
+  ...IDENTITY, name: "group-roles", title: "roles", singular: "role", icon: "shield", path: "/v3/role_assignments", member: "role_assignments", query: () => ({ "group.id": group.id, include_names: "true" }), events: ["identity."],
+  id: (row) => `${row.scope.project?.id ?? row.scope.domain?.id ?? "system"} ${row.role.id}`, label: (row) => row.role.name,
+  columns: [{ label: "role", value: (row) => row.role.name }, { label: "project", value: (row) => row.scope.project?.name, href: (row) => (row.scope.project ? `/admin/projects/${row.scope.project.id}` : null) }, { label: "domain", value: (row) => row.scope.domain?.name }],
+})
 
 // Who has which role in a project.
 export const membersOf = (project: Row): Spec => ({

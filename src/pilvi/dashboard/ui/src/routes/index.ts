@@ -67,6 +67,7 @@ const DETAILS: Record<string, Load> = {
   routers: () => import("./Router.svelte"),
   "security-groups": () => import("./SecurityGroup.svelte"),
   "admin/projects": () => import("./Project.svelte"),
+  "admin/groups": () => import("./Group.svelte"),
 }
 
 // What shows an address; null: nothing does.
