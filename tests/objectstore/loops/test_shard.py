@@ -17,6 +17,7 @@ from tests.objectstore.storing import A, C, node, opened, options, put, working
 from pilvi.objectstore import timestamp as time
 from pilvi.objectstore.cluster import databases
 from pilvi.objectstore.cluster.store import ClusterStore
+from pilvi.objectstore.loops.reap import reap
 from pilvi.objectstore.loops.replicate import replicate
 from pilvi.objectstore.loops.shard import shard
 from pilvi.objectstore.loops.update import update
@@ -226,3 +227,15 @@ async def test_a_copy_that_was_away_gives_its_rows_to_the_shards(tmp_path: Path)
         for name in ("d1", "d2"): node(store).devices.pop(name)
         assert await names(store) == ["late", *(f"o{number:02d}" for number in range(20)), "only"]
     await store.close()
+
+
+async def test_a_deleted_account_with_a_sharded_container_is_emptied(tmp_path: Path) -> None:
+    async with one(tmp_path, 4) as (store, work):
+        for number in range(10): await put(store, f"o{number}", b"x")
+        await settle(work)
+        assert (await store.container_stat(A, C)).sharded
+        await store.account_delete(A)
+        await reap(work)
+        assert await store.account_put(A, {})
+        assert (await store.account_stat(A)).containers == 0
+        with pytest.raises(NoContainer): await store.container_list(A, C, ListQuery())
