@@ -73,7 +73,7 @@ QUERY = st.fixed_dictionaries({}, optional={
     "reverse": st.booleans(), "limit": st.integers(0, 9), "path": st.sampled_from(["", "a", "a/b", "b/"])})
 
 
-@settings(max_examples=6, deadline=None, derandomize=True)
+@settings(max_examples=4, deadline=None, derandomize=True)
 @given(st.lists(OPERATION, min_size=20, max_size=50), st.lists(QUERY, min_size=12, max_size=12))
 def test_a_sharded_container_lists_as_a_plain_one(operations: list[tuple[str, str]], queries: list[dict[str, Any]]) -> None:
     async def run(path: Path) -> None:
