@@ -17,6 +17,7 @@ from tests.objectstore.storing import A, C, node, opened, options, put, working
 from pilvi.objectstore import timestamp as time
 from pilvi.objectstore.cluster import databases
 from pilvi.objectstore.cluster.store import ClusterStore
+from pilvi.objectstore.loops.reap import reap
 from pilvi.objectstore.loops.replicate import replicate
 from pilvi.objectstore.loops.shard import shard
 from pilvi.objectstore.loops.update import update
@@ -72,7 +73,7 @@ QUERY = st.fixed_dictionaries({}, optional={
     "reverse": st.booleans(), "limit": st.integers(0, 9), "path": st.sampled_from(["", "a", "a/b", "b/"])})
 
 
-@settings(max_examples=6, deadline=None, derandomize=True)
+@settings(max_examples=4, deadline=None, derandomize=True)
 @given(st.lists(OPERATION, min_size=20, max_size=50), st.lists(QUERY, min_size=12, max_size=12))
 def test_a_sharded_container_lists_as_a_plain_one(operations: list[tuple[str, str]], queries: list[dict[str, Any]]) -> None:
     async def run(path: Path) -> None:
@@ -226,3 +227,15 @@ async def test_a_copy_that_was_away_gives_its_rows_to_the_shards(tmp_path: Path)
         for name in ("d1", "d2"): node(store).devices.pop(name)
         assert await names(store) == ["late", *(f"o{number:02d}" for number in range(20)), "only"]
     await store.close()
+
+
+async def test_a_deleted_account_with_a_sharded_container_is_emptied(tmp_path: Path) -> None:
+    async with one(tmp_path, 4) as (store, work):
+        for number in range(10): await put(store, f"o{number}", b"x")
+        await settle(work)
+        assert (await store.container_stat(A, C)).sharded
+        await store.account_delete(A)
+        await reap(work)
+        assert await store.account_put(A, {})
+        assert (await store.account_stat(A)).containers == 0
+        with pytest.raises(NoContainer): await store.container_list(A, C, ListQuery())
