@@ -34,10 +34,11 @@ def reachable(address: str, port: int = 22) -> bool:
     return subprocess.run(["nc", "-z", "-w", "3", address, str(port)], check=False).returncode == 0
 
 
-def wait(condition: Callable[[], bool], what: str, seconds: float = 120) -> None:
+def wait(condition: Callable[[], bool], what: str | Callable[[], str], seconds: float = 120) -> None:
+    """`what` says afterwards what did not come true."""
     until = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < until, f"{what} did not come true within {seconds:.0f} s"
+        assert time.monotonic() < until, f"{what if isinstance(what, str) else what()} did not come true within {seconds:.0f} s"
         time.sleep(1)
 
 
@@ -68,7 +69,16 @@ def machine(state: Path) -> dict[str, list[str]]:
 def northbound(state: Path) -> str:
     """The rows of this cloud in the network's database."""
     return subprocess.run(["ovn-nbctl", f"--db=unix:{state}/run/control/ovn/nb.sock", "show"], capture_output=True, text=True,
-        check=False).stdout
+        check=True).stdout
+
+
+def settled(state: Path) -> str:
+    """The same once nothing more is being written: a new cloud's own network comes there a moment after it was made."""
+    seen = [northbound(state)]
+    while len(seen) < 4 or len(set(seen[-4:])) > 1:
+        time.sleep(1)
+        seen.append(northbound(state))
+    return seen[-1]
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +91,8 @@ def cloud(cloud_at: Callable[[str], Cloud]) -> Cloud:
 
 def test_walk(cloud: Cloud, tmp_path: Path) -> None:
     admin, demo = cloud.admin, cloud.demo
-    before, rows_before = machine(cloud.state), northbound(cloud.state)
+    rows_before = settled(cloud.state)
+    before = machine(cloud.state)
 
     assert demo.json("token", "issue")["project_id"]
     assert {"compute", "network", "image", "identity", "placement", "block-storage"} <= {s["Type"] for s in demo.json("catalog", "list")}
@@ -151,8 +162,9 @@ def test_walk(cloud: Cloud, tmp_path: Path) -> None:
     demo.run("keypair", "delete", "k")
     demo.run("image", "delete", image["id"])
     admin.run("flavor", "delete", "walk")
-    wait(lambda: machine(cloud.state) == before, f"the machine is as before: {machine(cloud.state)} instead of {before}", 90)
-    wait(lambda: _same(northbound(cloud.state), rows_before), "the network's rows are as before", 60)
+    wait(lambda: machine(cloud.state) == before, lambda: f"the machine is as before: {machine(cloud.state)} instead of {before}", 90)
+    wait(lambda: _same(northbound(cloud.state), rows_before),
+         lambda: f"the network's rows are as before: {northbound(cloud.state)} instead of {rows_before}", 60)
     assert not admin.json("port", "list", "--device-owner", "compute:nova")
 
 
