@@ -25,7 +25,7 @@ from pilvi.objectstore.proxy.constraints import FILE_BYTES
 from pilvi.objectstore.service import door
 
 Ask = Callable[..., httpx.Response]
-LONG = 600_000
+LONG = 3_000_000
 
 
 class Wire:
