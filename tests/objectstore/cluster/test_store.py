@@ -37,7 +37,7 @@ def anyio_backend() -> str:
 
 
 @pytest.mark.parametrize(("devices", "replicas"), SHAPES)
-@pytest.mark.parametrize("size", [0, 1, 70_000, 256 << 10, 3 << 20, (3 << 20) + 17])
+@pytest.mark.parametrize("size", [0, 1, 70_000, 1 << 20, (1 << 20) + 1, 3 << 20, (3 << 20) + 17])
 async def test_bytes_come_back(tmp_path: Path, devices: int, replicas: int, size: int) -> None:
     store = await opened(tmp_path, options(devices, replicas))
     content = os.urandom(size)

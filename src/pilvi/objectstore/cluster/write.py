@@ -13,7 +13,7 @@ from pilvi.objectstore.node.record import Record
 from pilvi.objectstore.ring.lookup import Device, Ring
 
 T = TypeVar("T")
-WHOLE_BYTES = 256 << 10
+WHOLE_BYTES = (1 << 20) + 1
 """Up to here a body is collected and stored in one step."""
 PIECE_BYTES = 1 << 20
 PIECE_SECONDS = 30.0
