@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import insert
 
+from pilvi.core import clock
 from pilvi.core.crypto import hash_password
 from pilvi.core.db.migrate import migrate
 from pilvi.core.db.session import Database
@@ -28,7 +29,7 @@ from pilvi.identity.resources.project import Project
 from pilvi.identity.resources.role import ImpliedRole, Role
 from pilvi.identity.resources.user import User
 from pilvi.identity.service import SERVICE
-from pilvi.identity.token.formats import unseal
+from pilvi.identity.token.formats import Payload, new_audit_id, seal, unseal
 
 SIZES = {"small": (10, 5, 20), "large": (10_000, 1_000, 50_000)}
 """{cloud: (users, projects, assignments)}"""
@@ -59,9 +60,11 @@ def measured(users: int, projects: int, assignments: int) -> dict[str, str]:
             "a login by password (bcrypt, cost 12)": cost(lambda: issue(login), 5),
             "of this, bcrypt": cost(lambda: hash_password("secret", 12), 5),
             "a token from a token": cost(lambda: issue({"methods": ["token"], "token": {"id": token}}), 200),
-            "a token opened (Fernet)": cost(lambda: unseal(keys, token), 2000),
+            "a token opened (Fernet)": cost(lambda: unseal(keys, token, Payload), 2000),
             "a token that a service knows": cost(lambda: app.authenticator.identify(token, "http"), 5000),
-            "GET /v3/auth/tokens": cost(lambda: ask(app, "GET", "/v3/auth/tokens", token=token, subject=token, query="nocatalog"), 500),
+            "GET /v3/auth/tokens, the same again": cost(lambda: ask(
+                app, "GET", "/v3/auth/tokens", token=token, subject=token, query="nocatalog"), 500),
+            "GET /v3/auth/tokens, for the first time": cost(first_looks(app, min(users, projects)), 500),
             "a policy check (list_users)": cost(lambda: app.policy.allows("identity:list_users", credentials, credentials), 20_000),
             "a page of 100 users": cost(lambda: ask(app, "GET", "/v3/users", token=token, query="limit=100"), 20),
             "the roles of a user, effective": cost(lambda: ask(
@@ -70,6 +73,18 @@ def measured(users: int, projects: int, assignments: int) -> dict[str, str]:
         app.close()
         app.database.close()
     return figures
+
+
+def first_looks(app: Application, people: int) -> Callable[[], Any]:
+    """Looks at a token that was not looked at before, each of another user."""
+    keys, now = app.state["keyring"].current(), clock.now()
+    tokens = iter([seal(keys, Payload(f"u{n % people}", ["password"], "project", f"p{n % people}", now, now + 3600, [new_audit_id()]))
+                   for n in range(501)])
+
+    def look() -> Any:
+        token = next(tokens)
+        return ask(app, "GET", "/v3/auth/tokens", token=token, subject=token, query="nocatalog")
+    return look
 
 
 def filled(folder: Path, users: int, projects: int, assignments: int) -> Application:

@@ -90,8 +90,14 @@ def facts(state: Path) -> dict[str, str]:
         "PRIVATE_NETWORK_NAME": private.name if private else "", "PRIVATE_SUBNET_NAME": "",
         "NEUTRON_EXTENSIONS": ",".join(sorted(extension.alias for extension in connection.network.extensions())),
         "COMPUTE_NODES": str(len(list(connection.compute.hypervisors()))), "RUN_VALIDATION": "false", "MIGRATION": "false",
-        "ADVANCED_IMAGE": "false"}
+        "ADVANCED_IMAGE": "false", "SWIFT_FEATURES": ",".join(sorted(swift_features(connection)))}
     return collections.defaultdict(str, known)
+
+
+def swift_features(connection: Any) -> list[str]:
+    """What the object store's /info tells of."""
+    store = connection.object_store
+    return list(store.get(store.get_endpoint().partition("/v1/")[0] + "/info").json())
 
 
 def surroundings(folder: Path, programs: Path) -> dict[str, str]:

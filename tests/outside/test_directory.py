@@ -44,8 +44,8 @@ def test_users_from_ldap(cloud: Cloud, slapd: Slapd) -> None:
     project = connect(cloud, "pilvi-demo").current_project_id
     cloud.admin.run("role", "add", "--user", "jo", "--user-domain", "corp", "--project", project, "member")
     cloud.admin.run("role", "add", "--group", "ops", "--group-domain", "corp", "--project", project, "reader")
-    members = cloud.admin.json("user", "list", "--domain", "corp", "--group", "ops")
-    assert [user["Name"] for user in members] == ["kim"]
+    ops = cloud.admin.json("group", "show", "--domain", "corp", "ops")["id"]
+    assert [user["Name"] for user in cloud.admin.json("user", "list", "--group", ops)] == ["kim"]
     assert "devs" in cloud.admin.run("group", "list", "--domain", "corp", "--user", "jo", "--user-domain", "corp")
     assert "does not support write" in cloud.admin.run("user", "set", "--domain", "corp", "--description", "x", "jo", fails=True)
     url = admin.config.get_auth_args()["auth_url"]

@@ -1,6 +1,7 @@
 """A simulated cloud that has grown: PostgreSQL and NATS beneath, one control process or two; and what a user sees of it."""
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
 from tests.outside.clouds import free_port
 
 from pilvi.core.errors import Failure
@@ -134,6 +136,20 @@ class Customer:
             except Failure as failure:
                 if failure.status != 404: raise
         until(lambda: not set(ids) & set(self.servers()), "all servers are gone")
+
+
+LISTS = ("/compute/v2.1/servers?limit=1", "/network/v2.0/networks?limit=1", "/image/v2/images?limit=1", "/volumev3/v3/volumes?limit=1",
+         "/placement/resource_providers", "/metric/v1/archive_policy", "/alarming/v2/alarms?limit=1", "/identity/v3/auth/projects")
+"""Of each service something that a token opens, or that policy refuses it: 401 is only for tokens that are not good."""
+
+
+def status_of(settings: Settings, token: str, path: str, method: str = "GET", body: Any = None,
+              **headers: str) -> tuple[int, dict[str, str]]:
+    """What a token meets at one of the control processes: status and headers."""
+    sent = {"x-auth-token": token, "content-type": "application/json"} | {name.replace("_", "-"): headers[name] for name in headers}
+    message = client.Message(method, path, sent, b"" if body is None else json.dumps(body).encode())
+    reply = client.Socket(replace(settings, public_url="").url).send(message)
+    return reply.status, reply.headers
 
 
 def raise_quota(admin: Customer) -> None:

@@ -5,12 +5,15 @@ import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import pytest
 from sqlalchemy import create_engine, text
 from tests.scale.conftest import Grown
-from tests.scale.grown import Customer, left, until
+from tests.scale.grown import LISTS, Customer, left, status_of, until
 
+from pilvi.core.db.session import Database
+from pilvi.identity.token.keys import Keyring
 from pilvi.run import supervisor
 from pilvi.run.settings import Settings
 
@@ -81,6 +84,56 @@ def attempts(grown: Grown, ids: list[str]) -> set[int]:
         numbers = {row.attempt for row in found}
     engine.dispose()
     return numbers
+
+
+def test_keys_change_every_half_second_and_no_token_is_refused(grown: Grown, second: Settings) -> None:
+    demo = Customer(grown.one).cloud.call
+    keys = [(place.control_directory / "keys" / "master").read_text() for place in (grown.one, second)]
+    assert keys[0] == keys[1]
+    done = Event()
+
+    def use(number: int) -> list[int]:
+        """Tokens from one process, shown at the other to identity and to a service that asks it."""
+        here, there = (grown.one, second) if number % 2 else (second, grown.one)
+        token, met = demo.token, []
+        asked = {"auth": {"identity": {"methods": ["token"], "token": {"id": token}}, "scope": {"project": {"id": project}}}}
+        while not done.is_set():
+            status, headers = status_of(here, token, "/identity/v3/auth/tokens?nocatalog", "POST", asked)
+            met.append(status)
+            token = headers.get("x-subject-token", token)
+            met += [status_of(there, token, path, x_subject_token=token)[0] for path in ("/identity/v3/auth/tokens?nocatalog", LISTS[0])]
+        return met
+
+    reply = status_of(grown.one, demo.token, "/identity/v3/auth/tokens?nocatalog", x_subject_token=demo.token)
+    assert reply[0] == 200
+    project = Customer(grown.one).ask("identity", "GET", "/v3/auth/projects")["projects"][0]["id"]
+    database = Database(grown.one.database_url)
+    keyring = Keyring(database, keys[0], rotation_seconds=1e9, token_seconds=3600)
+    with ThreadPoolExecutor(4) as pool:
+        loads = [pool.submit(use, number) for number in range(4)]
+        try:
+            for _ in range(12):
+                keyring.rotate()
+                done.wait(0.5)
+        finally: done.set()
+        met = [status for load in loads for status in load.result()]
+    database.close()
+    assert not {401, 404} & set(met) and met.count(200) > 20, {status: met.count(status) for status in set(met)}
+
+
+def test_a_token_that_is_ended_is_ended_in_every_service_of_every_process_within_a_second(grown: Grown, second: Settings) -> None:
+    places = [(settings, path) for settings in (grown.one, second) for path in LISTS]
+    for ending in (grown.one, second):
+        token = Customer(grown.one).cloud.call.token
+        for settings, path in places: assert status_of(settings, token, path)[0] != 401
+        assert status_of(ending, token, "/identity/v3/auth/tokens", "DELETE", x_subject_token=token)[0] == 204
+        ended = time.monotonic()
+        while (begun := time.monotonic()) < ended + 2.5:
+            for settings, path in places:
+                asked = time.monotonic()
+                status = status_of(settings, token, path)[0]
+                assert status == 401 or asked < ended + 1.0, f"{asked - ended:.2f} s later {path} at {settings.listen} answered {status}"
+            if begun > ended + 1.0: break
 
 
 def test_a_control_process_killed_leaves_its_work_to_the_other(grown: Grown, second: Settings) -> None:

@@ -34,5 +34,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """The same in words, for people."""
     change_at_first_use: bool = False
     """Must a user change a password that an administrator has set?"""
+    audit_days: float = 400
+    """For so many days the audit log is kept."""
     idle_days: float = 0
     """A user that has not signed in for so many days is switched off."""

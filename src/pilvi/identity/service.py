@@ -15,6 +15,7 @@ from pilvi.identity.directory import meet
 from pilvi.identity.directory.lookup import Sources
 from pilvi.identity.drivers import DIRECTORIES
 from pilvi.identity.federation import login
+from pilvi.identity.federation.saml_login import SamlQuestion
 from pilvi.identity.resources import (
     access,
     access_rule,
@@ -111,7 +112,7 @@ SERVICE = Service(
                oauth1.RESOURCE, identity_provider.RESOURCE, mapping.RESOURCE, service_provider.RESOURCE],
     tables=[Assignment, Membership, ImpliedRole, TokenKey, Revocation, ApplicationCredential, AccessRule, RuleUse, Trust, Credential,
             endpoint_group.ProjectEndpoint, endpoint_group.ProjectEndpointGroup, policy_store.PolicyAssociation, oauth1.RequestToken,
-            oauth1.AccessToken, Protocol, FederatedUser, limit.RegisteredLimit, limit.Limit,
+            oauth1.AccessToken, Protocol, FederatedUser, SamlQuestion, limit.RegisteredLimit, limit.Limit,
             domain_config.DomainConfig, user.PasswordHistory, audit_record.AuditRecord, audit_record.AuditHead],
     rules=policies.RULES,
     routes=[
@@ -130,5 +131,5 @@ SERVICE = Service(
         *policy_store.ROUTES, *catalogue.ROUTES, *role.ROUTES, *audit_record.ROUTES,
     ],
     loops=[Loop("rotate token keys", 300, lambda application: application.state["keyring"].prepare()),
-           Loop("forget old passwords", 3600, compliance.trim_history)],
+           Loop("forget old passwords", 3600, compliance.trim_history), Loop("forget old audit records", 3600, audit_record.forget)],
 )

@@ -15,10 +15,15 @@ class LogBroken(Exception):
 
 
 def records(cloud: Cloud, after: int = 0) -> Iterator[dict[str, Any]]:
-    """The records behind a number, up to the end of the chain. Raises LogBroken at the first that does not hold."""
+    """The records behind a number, up to the end of the chain. Raises LogBroken at the first that does not hold. Of those that were
+    forgotten by age the hash of the last is known, so what follows it is checked too."""
     previous = None
     while True:
         page = cloud.ask("identity", "GET", "/v3/pilvi-audit", after=after)
+        start = page["start"] or {"seq": 0, "hash": audit.ORIGIN}
+        if previous is None and after <= start["seq"]:
+            after, previous = start["seq"], start["hash"]
+            if page["records"] and page["records"][0]["seq"] != after + 1: raise LogBroken("the beginning of the log is missing")
         if not page["records"]:
             if page["head"] and page["head"]["seq"] > after: raise LogBroken("the end of the log is missing")
             return

@@ -412,6 +412,16 @@ def ring_weight(node: str, weight: float, device: Annotated[str, typer.Option(he
     except administer.NoSuchDevice as failure: raise fail(f"No ring has {failure}.") from None
 
 
+@ring_app.command("double")
+def ring_double(ring: Annotated[str, typer.Argument(help="object, object-1 …")] = "object") -> None:
+    """Gives a ring of objects twice the partitions, while it serves; its nodes refile what they hold in the background."""
+    from pilvi.objectstore.cluster import administer
+    from pilvi.run import object_cli
+    try: partitions = administer.double(object_cli.directory(settings_of()), ring)
+    except ValueError as failure: raise fail(str(failure), 2) from None
+    out.print(f"{ring}: {partitions} partitions")
+
+
 @ring_app.command("remove")
 def ring_remove(node: str, device: Annotated[str, typer.Option(help="One device; all of the node's if not given.")] = "",
                 ring: RING = "") -> None:

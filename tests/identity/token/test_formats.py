@@ -5,7 +5,7 @@ from cryptography.fernet import Fernet, MultiFernet
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pilvi.identity.token.formats import Payload, seal, unseal
+from pilvi.identity.token.formats import Payload, Receipt, looks_sealed, seal, unseal
 
 KEYS = MultiFernet([Fernet(Fernet.generate_key()), Fernet(Fernet.generate_key())])
 PAYLOADS = st.builds(Payload, st.text(max_size=64), st.lists(st.sampled_from(["password", "token"])),
@@ -16,13 +16,14 @@ PAYLOADS = st.builds(Payload, st.text(max_size=64), st.lists(st.sampled_from(["p
 @given(PAYLOADS)
 def test_what_is_sealed_can_be_read(payload: Payload) -> None:
     token = seal(KEYS, payload)
-    assert unseal(KEYS, token) == payload and "=" not in token
-    assert unseal(MultiFernet([Fernet(Fernet.generate_key())]), token) is None
+    assert unseal(KEYS, token, Payload) == payload and "=" not in token
+    assert looks_sealed(token) and unseal(KEYS, token, Receipt) is None
+    assert unseal(MultiFernet([Fernet(Fernet.generate_key())]), token, Payload) is None
 
 
 @given(st.text(max_size=200))
 def test_anything_else_is_none(text: str) -> None:
-    assert unseal(KEYS, text) is None
+    assert unseal(KEYS, text, Payload) is None
 
 
 def test_a_token_is_short() -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from msgspec.structs import replace
 from sqlalchemy import update
 from tests.requests.identity.cloud import Client
 
 from pilvi.identity import audit
-from pilvi.identity.resources.audit_record import AuditRecord
+from pilvi.identity.resources import audit_record
+from pilvi.identity.resources.audit_record import END_ROW, AuditHead, AuditRecord
 
 
 def log(admin: Client) -> list[dict[str, Any]]:
@@ -62,3 +64,29 @@ def test_a_hand_in_the_database_is_seen(admin: Client) -> None:
     with admin.application.database.write() as db:
         db.execute(update(AuditRecord).where(AuditRecord.seq == 2).values(record=AuditRecord.record + " "))
     assert audit.check(admin.get("/v3/pilvi-audit")["records"]) == (2, "it was changed")
+
+
+def test_what_is_old_is_forgotten_and_the_rest_still_holds(admin: Client) -> None:
+    app = admin.application
+    for number in range(5): admin.make("project", name=f"p{number}")
+    before = admin.get("/v3/pilvi-audit")["records"]
+    app.config = replace(app.config, audit_days=1)
+    audit_record.forget(app)
+    assert admin.get("/v3/pilvi-audit")["records"] == before, "nothing is a day old"
+    with app.database.write() as db:  # the first four were written long ago, and hashed then
+        previous = audit.ORIGIN
+        for row in db.query(AuditRecord).order_by(AuditRecord.seq):
+            if row.seq <= 4: row.record = json.dumps(json.loads(row.record) | {"eventTime": "2020-01-01T00:00:00.000000Z"})
+            row.previous, row.hash = previous, audit.link(previous, row.seq, row.record)
+            previous = row.hash
+        db.merge(AuditHead(id=END_ROW, seq=before[-1]["seq"], hash=previous))
+    audit_record.forget(app)
+    told = admin.get("/v3/pilvi-audit")
+    assert told["start"]["seq"] == 4 and told["records"][0]["seq"] == 5
+    assert audit.check(told["records"], told["start"]["hash"]) is None
+    last = json.loads(told["records"][-1]["record"])
+    assert (last["action"], last["target"]["id"]) == ("deleted.audit_records", "1-4")
+    assert told["head"] == {"seq": told["records"][-1]["seq"], "hash": told["records"][-1]["hash"]}
+    app.config = replace(app.config, audit_days=0)
+    audit_record.forget(app)
+    assert admin.get("/v3/pilvi-audit") == told

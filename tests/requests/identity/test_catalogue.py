@@ -64,3 +64,15 @@ def test_the_catalogue_of_a_token(admin: Client, nobody: Client) -> None:
         "endpoints": [{"id": own["id"], "interface": "public", "region": "r", "region_id": "r", "url": "http://x/AUTH_home/user-demo"}]}]
     system = nobody.sign_in("admin", scope={"system": {"all": True}}).body["token"]["catalog"]
     assert system[0]["endpoints"] == []
+
+
+def test_a_change_is_seen_by_a_token_that_was_looked_at_a_moment_ago(admin: Client) -> None:
+    def seen() -> list[str]:
+        return [service["type"] for service in admin.validated(admin.token).body["token"]["catalog"]]
+
+    assert seen() == []
+    for number in range(3):
+        made = admin.make("service", type=f"kind-{number}")
+        assert seen() == [f"kind-{number}"]
+        assert admin.ask("DELETE", f"/v3/services/{made['id']}").status == 204
+        assert seen() == []

@@ -121,3 +121,54 @@ def test_entities_are_refused(s3: S3) -> None:
     s3("PUT", "/bucket")
     bomb = b'<!DOCTYPE x [<!ENTITY a "aaaa">]><VersioningConfiguration><Status>&a;</Status></VersioningConfiguration>'
     assert tags(s3("PUT", "/bucket?versioning", bomb), "Code") == ["MalformedXML"]
+
+
+def test_an_object_for_everybody(s3: S3, ask: Ask) -> None:
+    everybody = "http://acs.amazonaws.com/groups/global/AllUsers"
+    address = "/v1/AUTH_test/open/"
+    s3("PUT", "/open")
+    assert s3("PUT", "/open/o", b"hello", x_amz_acl="public-read", x_amz_meta_color="blue").status_code == 200
+    assert s3("PUT", "/open/closed", b"mine").status_code == 200
+    assert s3("PUT", "/open/odd", b"", x_amz_acl="authenticated-read").status_code == 501
+    assert ask("GET", address + "o", token=None).content == b"hello" and ask("GET", address + "o", token="member-two").content == b"hello"
+    assert [ask("GET", address + name, token=None).status_code for name in ("closed", "none", "")] == [401, 401, 401]
+    assert [ask(verb, address + "o", token=None).status_code for verb in ("PUT", "POST", "DELETE")] == [401] * 3
+    assert everybody in tags(s3("GET", "/open/o?acl"), "URI") and not tags(s3("GET", "/open/closed?acl"), "URI")
+    assert s3("PUT", "/open/o?acl", x_amz_acl="private").status_code == 200
+    assert ask("GET", address + "o", token=None).status_code == 401
+    assert s3("GET", "/open/o").headers["x-amz-meta-color"] == "blue"
+    assert s3("PUT", "/open/o?acl", x_amz_acl="public-read").status_code == 200 and ask("GET", address + "o", token=None).status_code == 200
+    assert s3("PUT", "/open/copy", x_amz_copy_source="/open/o").status_code == 200
+    assert ask("GET", address + "copy", token=None).status_code == 401
+
+
+def test_an_upload_in_parts_for_everybody(s3: S3, ask: Ask) -> None:
+    s3("PUT", "/parts")
+    upload = tags(s3("POST", "/parts/big?uploads", x_amz_acl="public-read"), "UploadId")[0]
+    etag = s3("PUT", f"/parts/big?partNumber=1&uploadId={upload}", b"part").headers["etag"]
+    body = f"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{etag}</ETag></Part></CompleteMultipartUpload>"
+    assert s3("POST", f"/parts/big?uploadId={upload}", body.encode()).status_code == 200
+    assert ask("GET", "/v1/AUTH_test/parts/big", token=None).content == b"part"
+    assert ask("GET", f"/v1/AUTH_test/parts+segments/big/{upload}/1", token=None).status_code == 401
+
+
+def test_addresses_that_last_too_long(ask: Ask) -> None:
+    reply = ask("GET", f"/bucket/o?AWSAccessKeyId=test:tester&Expires={1 << 32}&Signature=x", token=None)
+    assert tags(reply, "Message") == ["Invalid date (should be seconds since epoch)"]
+
+
+def test_what_ends_says_when(s3: S3) -> None:
+    s3("PUT", "/ending")
+    s3("PUT", "/ending/o", b"x", x_delete_at="4102444800")
+    assert 'expiry-date="Fri, 01 Jan 2100 00:00:00 GMT"' in s3("HEAD", "/ending/o").headers["x-amz-expiration"]
+
+
+def test_an_upload_of_one_empty_part(s3: S3) -> None:
+    s3("PUT", "/hollow")
+    upload = tags(s3("POST", "/hollow/o?uploads"), "UploadId")[0]
+    part = s3("PUT", f"/hollow/o?partNumber=1&uploadId={upload}", b"")
+    body = f"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{part.headers['etag']}</ETag></Part></CompleteMultipartUpload>"
+    assert s3("POST", f"/hollow/o?uploadId={upload}", body.encode()).status_code == 200 and "last-modified" in part.headers
+    got = s3("GET", "/hollow/o")
+    assert (got.status_code, got.content) == (200, b"") and got.headers["etag"].endswith('-1"')
+    assert s3("DELETE", "/hollow/o").status_code == s3("DELETE", "/hollow").status_code == 204

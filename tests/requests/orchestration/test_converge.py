@@ -82,7 +82,7 @@ def test_an_update_overtakes_a_create(stacks: Stacks) -> None:
 
 
 def test_what_is_being_removed_may_be_wanted_again(stacks: Stacks) -> None:
-    slow = thing("1", action_wait_secs={"delete": 0.5})
+    slow = thing("1", action_wait_secs={"delete": 2.0})
     stacks.make("again", {"a": thing(), "slow": slow, "g": {"type": "n.yaml"}}, files={"n.yaml": NESTED})
     stacks.change("again", {"a": thing()}, wait="")
     stacks.until("again", "slow", "DELETE_IN_PROGRESS")

@@ -29,7 +29,9 @@ class Database:
         self.url = url
         self.sqlite = url.startswith("sqlite")
         options: dict[str, Any] = {} if self.sqlite else {"pool_size": 8, "max_overflow": 8, "pool_pre_ping": True}
-        self.engine = create_engine(url, **options)
+        self.engine = create_engine(url, hide_parameters=True, **options)  # they may be secrets, and errors are logged
+        self.commits = 0
+        """Of this process: what was read before the last one may be old."""
         self.written: list[Callable[[], None]] = []
         """Called, quickly, after each transaction that wrote, by its thread. (The engine's own event comes before the commit.)"""
         self.emitted: list[Callable[[], None]] = []
@@ -53,6 +55,7 @@ class Database:
             yield session
             session.flush()
             session.commit()
+        self.commits += 1
         for tell in [*self.written, *(self.emitted if session.info.get("emitted") else ())]: tell()
 
     @contextmanager
@@ -82,6 +85,11 @@ class Database:
             try: yield mine
             finally:
                 if mine: connection.execute(text("SELECT pg_advisory_unlock(hashtext(:name))"), key)
+
+    def take_turns(self, session: Session, name: str) -> None:
+        """From here to its end, transactions of this name run one after the other, in all processes: what the next one reads is what this
+        one wrote. SQLite's writers do so anyway."""
+        if not self.sqlite: session.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": name})
 
     def close(self) -> None:
         self.engine.dispose()

@@ -1,7 +1,8 @@
-"""From a token to an identity: every service asks identity, and remembers the answer for a few seconds.
+"""From a token to an identity: every service asks identity, and remembers the answer for a moment.
 
-`run/` says once how identity is asked (`VALIDATE`). What identity revokes is forgotten at once in this process (`forget`) and, through the
-bus, in the others; elsewhere an answer lives TOKEN_SECONDS at most.
+`run/` says once how identity is asked (`VALIDATORS`). What identity revokes is forgotten at once in this process (`forget`) and, through
+the bus, in the others. Should that message be lost, an answer still lives TOKEN_SECONDS at most, and identity's own memory as long again: a
+token that was ended opens nothing a second later, whatever happens.
 """
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ from pilvi.core.context import Identity
 from pilvi.core.db.open import OPEN
 from pilvi.core.errors import Unauthenticated
 
-TOKEN_SECONDS = 10.0
+TOKEN_SECONDS = 0.5
 REMEMBERED = 10_000
 VALIDATORS: dict[str, Callable[[str, trace.Trace | None], Identity]] = {}
 EPOCH = [0]

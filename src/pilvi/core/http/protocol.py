@@ -5,6 +5,7 @@ uvicorn waits for ever for a head that comes byte by byte, and keeps however man
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import httptools
@@ -15,6 +16,7 @@ from pilvi.core.http.long_body import LONG_BYTES, LongBody
 HEAD_BYTES = 65_536
 """Of the request line and all headers together; those of one of Swift's objects are 4 KiB of metadata and some more."""
 HEAD_SECONDS = 30.0
+LOUD = re.compile(rb"[\x80-\xff]")
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -39,13 +41,14 @@ class BoundedHttp(HttpToolsProtocol):
             if self.head_bytes > HEAD_BYTES and b"\r\n\r\n" not in data:
                 self.send_400_response("The request's headers are too long.")
                 return
+            if self.head_bytes == len(data) and not data.isascii(): data = _percent_encoded(data)
         super().data_received(data)
         if self.body_left >= LONG_BYTES and not self.pipeline and not self.transport.is_closing():
             self.transport.set_protocol(LongBody(self, self.body_left))
 
     def body_ended(self) -> None:
         """A long body has been read past the parser, which therefore begins anew."""
-        self.body_left = 0
+        self.in_head, self.body_left = True, 0
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self.transport.set_protocol(self)
@@ -66,6 +69,10 @@ class BoundedHttp(HttpToolsProtocol):
         self.body_left -= len(body)
         super().on_body(body)
 
+    def on_message_complete(self) -> None:
+        self.in_head = True
+        super().on_message_complete()
+
     def _wait_for_head(self) -> None:
         self.head_timer = self.loop.call_later(HEAD_SECONDS, self._give_up)
 
@@ -76,3 +83,9 @@ class BoundedHttp(HttpToolsProtocol):
     def _give_up(self) -> None:
         self.head_timer = None
         if self.in_head and not self.transport.is_closing(): self.transport.close()
+
+
+def _percent_encoded(data: bytes) -> bytes:
+    """Raw bytes above 127 in a request line, which the parser refuses, as clients should have written them; the rest as it is."""
+    line, end, rest = data.partition(b"\r\n")
+    return LOUD.sub(lambda found: b"%%%02X" % found[0][0], line) + end + rest

@@ -5,6 +5,10 @@
     client_id = "pilvi"                             # the audience its tokens must be for
     client_secret = "…"                             # needed for signing in with a browser only
 
+    [saml]
+    metadata = "acme.xml"                           # the provider's metadata, a file beside this one
+    address = "https://cloud.example.org/identity"  # identity's own as the provider knows it, if a proxy stands before it
+
 Upstream keeps the same facts in the web server before Keystone. The file is read anew at each sign-in, so a change needs no restart.
 """
 from __future__ import annotations
@@ -24,9 +28,16 @@ class OpenId(Struct, frozen=True, forbid_unknown_fields=True):
     client_secret: str = ""
 
 
+class Saml(Struct, frozen=True, forbid_unknown_fields=True):
+    """A SAML 2.0 provider."""
+    metadata: str
+    address: str = ""
+
+
 class Trusted(Struct, frozen=True, forbid_unknown_fields=True):
     """What the file may hold."""
     openid: OpenId | None = None
+    saml: Saml | None = None
 
 
 class NotTrusted(Unauthenticated):

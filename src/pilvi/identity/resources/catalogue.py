@@ -95,18 +95,21 @@ def render(call: Call, rows: list[Any], bodies: list[dict[str, Any]]) -> None:
     for row, body in zip(rows, bodies, strict=True): body.update(row.extra or {})
 
 
+_SERVICES, _ENDPOINTS = CatalogueService.__table__.c, Endpoint.__table__.c
+SERVICES = select(_SERVICES.id, _SERVICES.type, _SERVICES.name).where(_SERVICES.enabled).order_by(_SERVICES.type)
+ENDPOINTS = select(_ENDPOINTS.id, _ENDPOINTS.service_id, _ENDPOINTS.interface, _ENDPOINTS.region_id, _ENDPOINTS.url).where(
+    _ENDPOINTS.enabled).order_by(_ENDPOINTS.interface)
+
+
 def catalogue(db: Session, project_id: str | None, user_id: str, only: set[str] | None = None) -> list[dict[str, Any]]:
     """The catalogue of a token: enabled endpoints (of `only`, if given); those that need a project are left out without one."""
     services: dict[str, dict[str, Any]] = {}
-    columns = CatalogueService.id, CatalogueService.type, CatalogueService.name
-    for id, kind, name in db.execute(select(*columns).where(CatalogueService.enabled).order_by(CatalogueService.type)):
-        services[id] = {"id": id, "type": kind, "name": name, "endpoints": []}
-    for endpoint in db.execute(select(Endpoint.__table__).where(Endpoint.enabled).order_by(Endpoint.interface)):
-        url = filled(endpoint.url, project_id, user_id)
-        if endpoint.service_id in services and url is not None and (only is None or endpoint.id in only):
-            services[endpoint.service_id]["endpoints"].append({
-                "id": endpoint.id, "interface": endpoint.interface, "region_id": endpoint.region_id, "region": endpoint.region_id,
-                "url": url})
+    for id, kind, name in db.execute(SERVICES): services[id] = {"id": id, "type": kind, "name": name, "endpoints": []}
+    for id, service_id, interface, region_id, template in db.execute(ENDPOINTS):
+        url = filled(template, project_id, user_id)
+        if service_id in services and url is not None and (only is None or id in only):
+            services[service_id]["endpoints"].append({
+                "id": id, "interface": interface, "region_id": region_id, "region": region_id, "url": url})
     return list(services.values())
 
 

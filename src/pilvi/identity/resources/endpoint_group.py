@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy import delete as delete_from
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -45,11 +45,15 @@ class ProjectEndpointGroup(Base):
     endpoint_group_id: Mapped[str] = mapped_column(primary_key=True)
 
 
+CHOSEN = select(ProjectEndpoint.endpoint_id).where(ProjectEndpoint.project_id == bindparam("project_id"))
+GROUPS = select(EndpointGroup).where(EndpointGroup.id.in_(
+    select(ProjectEndpointGroup.endpoint_group_id).where(ProjectEndpointGroup.project_id == bindparam("project_id"))))
+
+
 def endpoint_ids(db: Session, project_id: str) -> set[str] | None:
     """The endpoints that a project's catalogue shows; None: all."""
-    found = set(db.scalars(select(ProjectEndpoint.endpoint_id).where(ProjectEndpoint.project_id == project_id)))
-    groups = list(db.scalars(select(EndpointGroup).where(EndpointGroup.id.in_(
-        select(ProjectEndpointGroup.endpoint_group_id).where(ProjectEndpointGroup.project_id == project_id)))))
+    found = set(db.scalars(CHOSEN, {"project_id": project_id}))
+    groups = list(db.scalars(GROUPS, {"project_id": project_id}))
     if not found and not groups: return None
     return found.union(*(db.scalars(_members(group).with_only_columns(Endpoint.id)) for group in groups))
 

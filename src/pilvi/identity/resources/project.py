@@ -32,8 +32,8 @@ DEEPEST = 5
 class Project(HexIdentified, Base):
     __tablename__ = "identity_projects"
     name: Mapped[str] = field(text(64, shortest=1), create=REQUIRED, update=True, index=True)
-    domain_id: Mapped[str | None] = field(text(64), create=OPTIONAL, default="default", nullable=True)
-    parent_id: Mapped[str | None] = field(text(64), create=OPTIONAL)
+    domain_id: Mapped[str | None] = field(text(64), create=OPTIONAL, default="default", nullable=True, index=True)
+    parent_id: Mapped[str | None] = field(text(64), create=OPTIONAL, index=True)
     description: Mapped[str | None] = field(text(65535), create=OPTIONAL, update=True, default="", nullable=True, filter=False)
     enabled: Mapped[bool] = field(boolean(strict=True), create=OPTIONAL, update=True, default=True)
     is_domain: Mapped[bool] = field(boolean(strict=True), create=OPTIONAL, default=False)

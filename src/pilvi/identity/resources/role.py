@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import delete, select, true
+from sqlalchemy import bindparam, delete, select, true
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pilvi.core.context import Call
@@ -37,17 +37,20 @@ class ImpliedRole(Base):
     implied_id: Mapped[str] = mapped_column(primary_key=True)
 
 
+EDGES = select(ImpliedRole.prior_id, ImpliedRole.implied_id)
+NAMES = select(Role.id, Role.name, Role.domain_id).where(Role.id.in_(bindparam("ids", expanding=True)))
+
+
 def expand(db: Session, role_ids: set[str], *, domain_specific: bool = False) -> dict[str, str]:
     """{id: name} of the roles and of all that they imply; domain-specific ones only where they are asked for: no token has them."""
     edges: dict[str, set[str]] = {}
-    for prior, implied in db.execute(select(ImpliedRole.prior_id, ImpliedRole.implied_id)): edges.setdefault(prior, set()).add(implied)
+    for prior, implied in db.execute(EDGES): edges.setdefault(prior, set()).add(implied)
     found, open_ = set(role_ids), list(role_ids)
     while open_:
         for implied in edges.get(open_.pop(), set()) - found:
             found.add(implied)
             open_.append(implied)
-    kept = [Role.id.in_(found), *([] if domain_specific else [Role.domain_id.is_(None)])]
-    return {id: name for id, name in db.execute(select(Role.id, Role.name).where(*kept))}
+    return {id: name for id, name, domain_id in db.execute(NAMES, {"ids": list(found)}) if domain_specific or domain_id is None}
 
 
 def alive(call: Call) -> Any:

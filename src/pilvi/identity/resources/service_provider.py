@@ -24,10 +24,12 @@ class ServiceProvider(Base):
     relay_state_prefix: Mapped[str] = field(text(256), create=OPTIONAL, update=True, default="ss:mem:", filter=False)
 
 
+PROVIDERS = select(ServiceProvider.id, ServiceProvider.auth_url, ServiceProvider.sp_url).where(ServiceProvider.enabled)
+
+
 def enabled_providers(db: Session) -> list[dict[str, str]]:
     """What a token tells of other clouds."""
-    columns = ServiceProvider.id, ServiceProvider.auth_url, ServiceProvider.sp_url
-    return [dict(row._mapping) for row in db.execute(select(*columns).where(ServiceProvider.enabled))]
+    return [dict(row._mapping) for row in db.execute(PROVIDERS)]
 
 
 RESOURCE = Resource(

@@ -39,7 +39,7 @@ OPTIONS = {"type": "object", "additionalProperties": False, "properties": {
 class User(HexIdentified, Base):
     __tablename__ = "identity_users"
     name: Mapped[str] = field(text(255, shortest=1), create=REQUIRED, update=True, index=True)
-    domain_id: Mapped[str] = field(text(64), create=OPTIONAL, default="default", nullable=False)
+    domain_id: Mapped[str] = field(text(64), create=OPTIONAL, default="default", nullable=False, index=True)
     enabled: Mapped[bool] = field(boolean(strict=True), create=OPTIONAL, update=True, default=True)
     default_project_id: Mapped[str | None] = field(text(64), create=OPTIONAL, update=True)
     description: Mapped[str | None] = field(text(65535), create=OPTIONAL, update=True, filter=False)

@@ -15,9 +15,9 @@ from pilvi.identity import errors
 from pilvi.identity.resources import audit_record, trust
 from pilvi.identity.token import receipt, scope
 from pilvi.identity.token.facts import Facts, facts_of
-from pilvi.identity.token.formats import Payload, new_audit_id, seal
+from pilvi.identity.token.formats import Payload, new_audit_id
 from pilvi.identity.token.methods import METHODS, Proof, domain_of
-from pilvi.identity.token.validate import body_of
+from pilvi.identity.token.validate import body_of, reach_of
 
 STORIES = 10_000
 TEXT = {"type": "string", "maxLength": 4096}
@@ -96,9 +96,9 @@ def prepare(app: Application, proof: Proof, methods: list[str], wish: scope.Scop
 def answer(call: Call, payload: Payload, facts: Facts) -> Response:
     """The reply that hands a new token over."""
     assert call.application is not None and call.request is not None
-    token = seal(call.application.state["keyring"].current(), payload)
-    catalogue = "nocatalog" not in dict(call.request.query)
-    return Response(201, body_of(call.application, payload, facts, catalogue=catalogue),
+    token = call.application.state["keyring"].seal(payload)
+    reach = None if "nocatalog" in dict(call.request.query) else reach_of(call.application, payload)
+    return Response(201, body_of(payload, facts, reach),
                     {"X-Subject-Token": token, "Vary": "X-Auth-Token"})
 
 

@@ -1,13 +1,14 @@
 """The keys of tokens: staged → primary → secondary, in identity's database, each encrypted with the master key of the state folder.
 
-Every process knows the staged key before it becomes primary, so rotation refuses no token. A secondary key is dropped when no token that it
-sealed can still be alive.
+Every process knows the staged key before it becomes primary; and a token that none of its keys opens makes it look whether there are
+new ones. So rotation refuses no token, however often it comes. A secondary key is dropped when no token that it sealed can still be alive.
 """
 from __future__ import annotations
 
 from threading import Lock
 
 from cryptography.fernet import Fernet, MultiFernet
+from msgspec import Struct
 from sqlalchemy import select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -15,6 +16,7 @@ from pilvi.core import clock
 from pilvi.core.crypto import new_hex_id
 from pilvi.core.db.session import Database
 from pilvi.core.wire import Base
+from pilvi.identity.token.formats import Sealed, looks_sealed, seal, unseal
 
 RELOAD_SECONDS = 5.0
 ORDER = {"primary": 0, "staged": 1, "secondary": 2}
@@ -36,7 +38,20 @@ class Keyring:
         self.database, self.master = database, Fernet(master)
         self.rotation_seconds, self.token_seconds = rotation_seconds, token_seconds
         self.lock = Lock()
-        self.read_at, self.keys = 0.0, MultiFernet([Fernet(Fernet.generate_key())])
+        self.read_at, self.known, self.keys = 0.0, list[str](), MultiFernet([Fernet(Fernet.generate_key())])
+
+    def seal(self, payload: Struct) -> str:
+        """A token or receipt by the primary key."""
+        return seal(self.current(), payload)
+
+    def unseal(self, text: str, kind: type[Sealed]) -> Sealed | None:
+        """What is in it; None if it is not ours, of another kind, or damaged."""
+        keys = self.current()
+        found = unseal(keys, text, kind)
+        if found is not None or not looks_sealed(text): return found
+        with self.lock:
+            if self.keys is keys: self._read()
+        return None if self.keys is keys else unseal(self.keys, text, kind)
 
     def current(self) -> MultiFernet:
         """The keys, primary first."""
@@ -47,12 +62,15 @@ class Keyring:
     def _read(self) -> None:
         with self.database.read() as db: rows = list(db.execute(select(TokenKey.rank, TokenKey.sealed, TokenKey.since)))
         rows.sort(key=lambda row: (ORDER[row.rank], -row.since))
-        self.keys = MultiFernet([Fernet(self.master.decrypt(row.sealed.encode())) for row in rows])
+        known = [row.sealed for row in rows]
+        if known != self.known:
+            self.known, self.keys = known, MultiFernet([Fernet(self.master.decrypt(sealed.encode())) for sealed in known])
         self.read_at = clock.monotonic()
 
     def prepare(self) -> None:
         """Makes the first keys, if there are none, and rotates if it is time."""
         with self.database.write() as db:
+            self.database.take_turns(db, "token keys")
             primary = db.query(TokenKey).where(TokenKey.rank == "primary").first()
             if primary is None:
                 for rank in ("primary", "staged"): self._add(db, rank)
@@ -61,7 +79,9 @@ class Keyring:
 
     def rotate(self) -> None:
         """The staged key becomes primary now."""
-        with self.database.write() as db: self._rotate(db)
+        with self.database.write() as db:
+            self.database.take_turns(db, "token keys")
+            self._rotate(db)
         with self.lock: self._read()
 
     def _rotate(self, db: Session) -> None:

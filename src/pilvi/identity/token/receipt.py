@@ -11,7 +11,7 @@ from pilvi.core.context import Call
 from pilvi.core.http.app import Application, Response
 from pilvi.identity import errors
 from pilvi.identity.resources.user import User
-from pilvi.identity.token.formats import Receipt, seal, unseal_receipt
+from pilvi.identity.token.formats import Receipt
 
 HEADER, SECONDS = "Openstack-Auth-Receipt", 300.0
 ALONE = {"application_credential", "oauth1"}
@@ -30,7 +30,7 @@ def shown(call: Call, user: User) -> list[str]:
     assert call.request is not None and call.application is not None
     text = call.request.headers.get(HEADER.lower(), "")
     if not text: return []
-    receipt = unseal_receipt(call.application.state["keyring"].current(), text)
+    receipt: Receipt | None = call.application.state["keyring"].unseal(text, Receipt)
     if receipt is None or receipt.user_id != user.id or receipt.expires_at <= clock.now() or receipt.issued_at < user.signed_out_at:
         raise errors.LoginRefused()
     return receipt.methods
@@ -50,4 +50,4 @@ def refusal(app: Application, user: User, domain: dict[str, Any], methods: list[
     body = {"receipt": {"methods": methods, "user": {"id": user.id, "name": user.name, "domain": domain},
                         "issued_at": clock.iso(now, fraction=True), "expires_at": clock.iso(receipt.expires_at, fraction=True)},
             "required_auth_methods": rules}
-    return Response(401, body, {HEADER: seal(app.state["keyring"].current(), receipt)})
+    return Response(401, body, {HEADER: app.state["keyring"].seal(receipt)})

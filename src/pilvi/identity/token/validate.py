@@ -9,7 +9,8 @@ import hashlib
 from collections import OrderedDict
 from typing import Any
 
-from sqlalchemy import delete, select
+from msgspec import Struct
+from sqlalchemy import bindparam, delete, exists, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pilvi.core import clock, trace
@@ -26,9 +27,10 @@ from pilvi.identity.resources.relative import links
 from pilvi.identity.resources.service_provider import enabled_providers
 from pilvi.identity.resources.user import User
 from pilvi.identity.token.facts import Facts, facts_of
-from pilvi.identity.token.formats import Payload, unseal
+from pilvi.identity.token.formats import Payload
 
-FACTS_SECONDS, FACTS_REMEMBERED = 1.0, 10_000
+FACTS_SECONDS, FACTS_REMEMBERED = 0.5, 10_000
+"""With what services remember (core/http/auth.py) no more than a second."""
 
 
 class Revocation(Base):
@@ -39,52 +41,72 @@ class Revocation(Base):
     revoked_at: Mapped[float] = mapped_column(default=clock.now)
 
 
+_USERS, _REVOKED = User.__table__.c, Revocation.__table__.c
+STANDING = select(_USERS.signed_out_at, exists().where(_REVOKED.audit_id.in_((bindparam("first"), bindparam("chain")))).label("revoked")
+                  ).where(_USERS.id == bindparam("id"), _USERS.enabled)
+"""Of a token's user: when it was signed out, and whether the token or the first of its chain was ended."""
+
+
 def read(app: Application, token: str) -> Payload | None:
     """The payload of a token that is sealed by us, alive and not revoked."""
-    payload = unseal(app.state["keyring"].current(), token)
+    payload = app.state["keyring"].unseal(token, Payload)
     if payload is None or payload.expires_at <= clock.now(): return None
     with app.database.read() as db:
-        if db.execute(select(Revocation.audit_id).where(Revocation.audit_id.in_(payload.audit_ids))).first(): return None
-        signed_out_at = db.scalar(select(User.signed_out_at).where(User.id == payload.user_id, User.enabled))
-    return None if signed_out_at is None or signed_out_at > payload.issued_at else payload
+        found = db.execute(STANDING, {"first": payload.audit_ids[0], "chain": payload.audit_ids[-1], "id": payload.user_id}).first()
+    return payload if found and not found.revoked and found.signed_out_at <= payload.issued_at else None
 
 
-def known(app: Application, token: str) -> tuple[Payload, Facts] | None:
-    """A token's payload and facts, remembered for a second unless something is revoked meanwhile; None if it is not good (any more).
+class Known(Struct):
+    """A token that is good, until when that need not be looked at again, and its catalogue as of so many commits."""
+    payload: Payload
+    facts: Facts
+    until: float
+    epoch: int
+    catalogue: tuple[int, dict[str, Any]] | None = None
+
+
+def known(app: Application, token: str) -> Known | None:
+    """What is known of a token, remembered for FACTS_SECONDS unless something is revoked meanwhile; None if it is not good (any more).
     Raises the failures of errors.GONE."""
-    memory: OrderedDict[bytes, tuple[float, int, Payload, Facts]] = app.state["facts"]
+    memory: OrderedDict[bytes, Known] = app.state["facts"]
     key = hashlib.blake2b(token.encode(errors="replace"), digest_size=16).digest()
     now, epoch = clock.now(), auth.EPOCH[0]
     found = memory.get(key)
-    if found and found[0] > now and found[1] == epoch and found[2].expires_at > now: return found[2], found[3]
+    if found and found.until > now and found.epoch == epoch: return found
     payload = read(app, token)
     if payload is None: return None
-    facts = facts_of(app, payload)
-    memory[key] = (now + FACTS_SECONDS, epoch, payload, facts)
+    found = Known(payload, facts_of(app, payload), min(now + FACTS_SECONDS, payload.expires_at), epoch)
+    memory[key] = found
     while len(memory) > FACTS_REMEMBERED: memory.pop(next(iter(memory)), None)
-    return payload, facts
+    return found
 
 
-def body_of(app: Application, payload: Payload, facts: Facts, *, catalogue: bool) -> dict[str, Any]:
-    """A token's facts as the API shows them."""
+def body_of(payload: Payload, facts: Facts, reach: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A token's facts as the API shows them, with what it may reach (`reach_of`)."""
     token: dict[str, Any] = {
         "methods": payload.methods, "user": facts.user, "audit_ids": payload.audit_ids,
         "expires_at": clock.iso(payload.expires_at, fraction=True), "issued_at": clock.iso(payload.issued_at, fraction=True), **facts.scope,
         **facts.more}
     if payload.scope:
         token["roles"] = [{"id": id, "name": name} for id, name in sorted(facts.roles.items(), key=lambda role: role[1])]
-        if catalogue:
-            token["catalog"] = catalogue_of(app, payload)
-            with app.database.read() as db: providers = enabled_providers(db)
-            if providers: token["service_providers"] = providers
+        token |= reach or {}
     return {"token": token}
 
 
-def catalogue_of(app: Application, payload: Payload) -> list[dict[str, Any]]:
-    """The services a token may reach."""
+def reach_of(app: Application, payload: Payload) -> dict[str, Any]:
+    """{catalog, and service_providers if there are any}: what a token may reach."""
     with app.database.read() as db:
         project_id = payload.scope_id if payload.scope == "project" else None
-        return catalogue(db, project_id, payload.user_id, endpoint_ids(db, project_id) if project_id else None)
+        services = catalogue(db, project_id, payload.user_id, endpoint_ids(db, project_id) if project_id else None)
+        providers = enabled_providers(db)
+    return {"catalog": services, **({"service_providers": providers} if providers else {})}
+
+
+def _remembered_reach(app: Application, found: Known) -> dict[str, Any]:
+    """The same; read again when this process has written anything since, or the token is looked at again."""
+    commits = app.database.commits
+    if found.catalogue is None or found.catalogue[0] != commits: found.catalogue = commits, reach_of(app, found.payload)
+    return found.catalogue[1]
 
 
 def identify(app: Application, token: str) -> Identity:
@@ -92,7 +114,7 @@ def identify(app: Application, token: str) -> Identity:
     try: found = known(app, token)
     except errors.GONE: raise Unauthenticated() from None
     if found is None: raise Unauthenticated()
-    payload, facts = found
+    payload, facts = found.payload, found.facts
     project, domain = facts.scope.get("project") or {}, facts.scope.get("domain") or {}
     return Identity(
         user_id=facts.user["id"], user_name=facts.user["name"], user_domain_id=facts.user["domain"]["id"], project_id=project.get("id"),
@@ -101,15 +123,14 @@ def identify(app: Application, token: str) -> Identity:
         delegation=facts.delegation)
 
 
-def _subject(call: Call, rule: str) -> tuple[Payload, Facts]:
+def _subject(call: Call, rule: str) -> Known:
     assert call.application is not None and call.request is not None
     token = call.request.headers.get("x-subject-token", "")
     try: found = known(call.application, token)
     except errors.GONE: raise errors.TokenNotFound() from None
     if found is None: raise errors.TokenNotFound()
-    payload, facts = found
-    if token != call.token: permit(call, rule, {"token": {"user_id": facts.user["id"]}})
-    return payload, facts
+    if token != call.token: permit(call, rule, {"token": {"user_id": found.facts.user["id"]}})
+    return found
 
 
 def show(call: Call) -> Response:
@@ -118,11 +139,12 @@ def show(call: Call) -> Response:
     story = call.trace
     step, peer = (story.steps.get("validated"), story.steps.get("caller", "caller")) if story else (None, "")
     with trace.step(step, "identity", peer, call.request.transport) as carried:
-        payload, facts = _subject(call, "validate_token")
+        found = _subject(call, "validate_token")
+        payload, facts = found.payload, found.facts
         carried |= {"user": facts.user["name"], "roles": sorted(facts.roles.values())}
     if story and "validated" in story.steps: _link_login(call.application, payload, story)
-    with_catalogue = "nocatalog" not in dict(call.request.query)
-    return Response(200, body_of(call.application, payload, facts, catalogue=with_catalogue),
+    reach = None if "nocatalog" in dict(call.request.query) or not payload.scope else _remembered_reach(call.application, found)
+    return Response(200, body_of(payload, facts, reach),
                     {"X-Subject-Token": call.request.headers["x-subject-token"], "Vary": "X-Auth-Token"})
 
 
@@ -145,7 +167,7 @@ def check(call: Call) -> Response:
 def revoke(call: Call) -> None:
     """DELETE /v3/auth/tokens: this token ends now, everywhere."""
     assert call.application is not None
-    payload, _ = _subject(call, "revoke_token")
+    payload = _subject(call, "revoke_token").payload
     with call.application.database.write() as db:
         db.execute(delete(Revocation).where(Revocation.expires_at < clock.now()))
         db.merge(Revocation(audit_id=payload.audit_ids[0], expires_at=payload.expires_at))
@@ -168,4 +190,4 @@ def show_catalogue(call: Call) -> dict[str, Any]:
     assert call.application is not None
     payload = read(call.application, call.token)
     if payload is None or not payload.scope: raise Forbidden(action="identity:get_auth_catalog (the token has no scope)")
-    return {"catalog": catalogue_of(call.application, payload), "links": links(call)}
+    return {"catalog": reach_of(call.application, payload)["catalog"], "links": links(call)}

@@ -95,6 +95,15 @@ def rebalance(directory: Path, only: str = "") -> dict[str, int]:
     return moved
 
 
+def double(directory: Path, only: str) -> int:
+    """Twice the partitions in a ring of objects; how many there are then. The devices' files follow by themselves. Raises ValueError."""
+    ring = rings(directory).get(only)
+    if ring is None or not only.startswith("object"): raise ValueError(f"{only} is no ring of objects")
+    made = build.doubled(ring)
+    file.save(made, directory / "rings" / f"{only}.ring")
+    return made.partitions
+
+
 def reports(directory: Path) -> dict[str, tuple[Ring, Report]]:
     """{name: (ring, how good it is)}"""
     return {name: (ring, report(ring)) for name, ring in rings(directory).items()}

@@ -10,6 +10,8 @@ from pilvi.objectstore.cluster.members import Members, StandIns, down, majority,
 from pilvi.objectstore.node.interface import Full, NoQuorum
 from pilvi.objectstore.ring.lookup import Device
 
+EVERYWHERE_SECONDS = 60.0
+
 
 async def write(members: Members, kind: str, path: tuple[str, ...], operation: str, *arguments: Any, stand_ins: bool = False) -> Any:
     """Does it on every copy's device; the first success's result. Raises what a quorum of the copies raises, NoQuorum."""
@@ -31,6 +33,17 @@ async def write(members: Members, kind: str, path: tuple[str, ...], operation: s
     good = [result for result in results if not isinstance(result, BaseException)]
     if len(good) >= quorum(len(devices)): return any(good) if all(isinstance(one, bool) for one in good) else good[0]
     raise verdict([result for result in results if isinstance(result, BaseException)], len(devices))
+
+
+async def everywhere(members: Members, path: tuple[str, ...], operation: str, *arguments: Any) -> list[Any]:
+    """Does it on every copy of a container; their results. Raises NodeDown when one can't be reached, and what one refuses."""
+    ring = members.rings["container"]
+    partition, hashed = members.place(ring, *path)
+    calls = [members.call(device, operation, partition, hashed, *arguments, seconds=EVERYWHERE_SECONDS) for device in ring.nodes(partition)]
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException): raise result
+    return results
 
 
 def verdict(failures: list[BaseException], copies: int) -> BaseException:

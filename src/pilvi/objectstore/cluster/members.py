@@ -27,6 +27,10 @@ class Members:
         """Where a policy's objects lie."""
         return self.rings["object" if not policy else f"object-{policy}"]
 
+    def powers(self) -> dict[str, int]:
+        """{folder of a policy: power of its ring}"""
+        return {policy.folder: self.ring_of(policy.index).power for policy in self.policies}
+
     def place(self, ring: Ring, *path: str) -> tuple[int, str]:
         """(partition, hash) of a name."""
         hashed = name_hash(self.key, *path)

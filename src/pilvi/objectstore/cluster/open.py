@@ -36,9 +36,9 @@ def open_store(directory: Path, options: StorageOptions | None = None, *, own: s
     policies = Policies(options.all_policies())
     rings = {name: _ring(directory / "rings" / f"{name}.ring", replicas, options, own) for name, replicas in ring_names(options).items()}
     names = sorted({device.name for ring in rings.values() for device in ring.devices if device is not None and device.node == own})
-    devices = {name: LocalDevice(name, directory / "devices" / name, options.reserve_bytes) for name in names}
-    local = LocalNode(devices)
+    local = LocalNode({})
     members = Members(rings, policies, key, own, local, partial(_reach, key))
+    local.devices |= {name: LocalDevice(name, directory / "devices" / name, options.reserve_bytes, members.powers()) for name in names}
     local.teller = ContainerTeller(members)
     return ClusterStore(members)
 

@@ -16,7 +16,7 @@ class StorageOptions(Struct, kw_only=True):
     replicas: int = 1
     """Copies of accounts and containers, and of objects in policy 0."""
     partition_power: int = 8
-    """2 to the power of this many partitions; cannot be changed later."""
+    """2 to the power of this many partitions; of objects, `pilvi object-ring double` makes more later."""
     policies: list[Policy] = field(default_factory=list)
     """Storage policies; empty: one, `Policy-0`, with `replicas` copies."""
     reserve_bytes: int = 2 * GIB
@@ -25,6 +25,8 @@ class StorageOptions(Struct, kw_only=True):
     """How long deletions are remembered; a device that was away longer must be emptied before it returns."""
     replicate_seconds: float = 30.0
     """Between two rounds of comparing copies; 0: no loops run here."""
+    shard_objects: int = 1_000_000
+    """A container with more objects is divided into shards of half as many each, in the background; 0: never."""
     audit_bytes_per_second: int = 10 << 20
     """How much the auditor reads."""
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 
 from pilvi.objectstore import timestamp as time
-from pilvi.objectstore.cluster import databases
+from pilvi.objectstore.cluster import databases, shards
 from pilvi.objectstore.cluster.erasure_read import CodedReader, CodedReading
 from pilvi.objectstore.cluster.erasure_write import CodedWriting
 from pilvi.objectstore.cluster.members import Members
@@ -77,6 +77,7 @@ class DatabaseStore:
 
     async def container_delete(self, account: str, container: str, *, timestamp: int | None = None) -> None:
         at = timestamp or time.now()
+        await shards.recount(self.members, account, container)
         await databases.write(self.members, "container", (account, container), "container_delete", at)
         await databases.write(self.members, "account", (account,), "account_merge", account, [ContainerRow(container, 0, at)])
 
@@ -85,8 +86,7 @@ class DatabaseStore:
         return found
 
     async def container_list(self, account: str, container: str, query: ListQuery) -> tuple[ContainerStat, list[ObjectEntry | Subdir]]:
-        stat, page = await databases.read(self.members, "container", (account, container), "container_list", query)
-        return stat, entries(page, ObjectEntry)
+        return await shards.container_list(self.members, account, container, query)
 
 
 class ClusterStore(DatabaseStore):

@@ -33,7 +33,7 @@ async def dispersion(members: Members, policy: int) -> Dispersion:
     devices = [device for device in ring.devices if device is not None]
     objects = wanted = found = strays = 0
     for partition in range(ring.partitions):
-        answers = await asyncio.gather(*(_manifest(members, device, folder, partition) for device in devices))
+        answers = await asyncio.gather(*(_manifest(members, device, folder, partition, ring.power) for device in devices))
         held = dict(zip(devices, answers, strict=True))
         owners = ring.nodes(partition)
         newest: dict[str, int] = {}
@@ -56,7 +56,7 @@ def _names(hashed: str, owners: list[Device], coded: bool) -> list[str]:
     return [fragment_name(hashed, number) if coded else hashed for number in range(len(owners))]
 
 
-async def _manifest(members: Members, device: Device, folder: str, partition: int) -> dict[str, int]:
-    try: files: dict[str, int] = await members.call(device, "manifest", folder, partition)
+async def _manifest(members: Members, device: Device, folder: str, partition: int, power: int) -> dict[str, int]:
+    try: files: dict[str, int] = await members.call(device, "manifest", folder, partition, power)
     except Unavailable: return {}
     return files

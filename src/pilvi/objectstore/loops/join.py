@@ -49,5 +49,5 @@ class Join:
                 del node.devices[name]
                 there.close()
                 repaired("join", "device anew", device=name)
-            try: node.devices[name] = LocalDevice(name, self._directory / "devices" / name, work.options.reserve_bytes)
+            try: node.devices[name] = LocalDevice(name, self._directory / "devices" / name, work.options.reserve_bytes, members.powers())
             except (DeviceInUse, OSError) as failure: LOG.error("device cannot be opened", device=name, reason=str(failure))

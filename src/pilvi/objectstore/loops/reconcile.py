@@ -30,7 +30,8 @@ async def reconcile(work: Work) -> None:
                 info, rows = await work.run(handle.info), await work.run(container.misplaced, handle, ROWS)
             except Missing: continue
             for row in rows:
-                try: await _bring(work, info.account, info.container, row, info.details.get("policy", 0))
+                account, name = info.details.get("root") or (info.account, info.container)
+                try: await _bring(work, account, name, row, info.details.get("policy", 0))
                 except Unavailable: continue  # the next round
 
 

@@ -19,7 +19,7 @@ from pilvi.objectstore.node.device import LocalDevice
 from pilvi.objectstore.node.interface import NoObject, Outdated
 from pilvi.objectstore.node.record import Broken, Kind, Record, of_mtime
 from pilvi.objectstore.policies import Policy
-from pilvi.objectstore.ring.lookup import Device
+from pilvi.objectstore.ring.lookup import Device, Ring
 
 STAGED_SECONDS = 3600
 """A staged fragment that nobody has committed for so long belongs to a write that failed."""
@@ -30,17 +30,19 @@ async def reconstruct(work: Work) -> None:
     for policy in work.members.policies:
         if not policy.erasure_coded: continue
         for device in work.devices():
-            for partition in await work.run(device.disk.partitions, policy.folder): await _partition(work, device, policy, partition)
+            ring = work.members.ring_of(policy.index)
+            for partition in await work.run(device.disk.partitions, policy.folder, ring.power):
+                await _partition(work, device, policy, partition, ring)
 
 
-async def _partition(work: Work, device: LocalDevice, policy: Policy, partition: int) -> None:
-    owners = work.members.ring_of(policy.index).nodes(partition)
-    mine = await work.run(device.disk.manifest, policy.folder, partition)
+async def _partition(work: Work, device: LocalDevice, policy: Policy, partition: int, ring: Ring) -> None:
+    owners = ring.nodes(partition)
+    mine = await work.run(device.disk.manifest, policy.folder, partition, ring.power)
     held: dict[Device, dict[str, int]] = {}
     for owner in owners:
         if work.own(owner, device): held[owner] = mine
         elif not work.members.suspected(owner):
-            try: held[owner] = await work.members.call(owner, "manifest", policy.folder, partition, seconds=CALL_SECONDS)
+            try: held[owner] = await work.members.call(owner, "manifest", policy.folder, partition, ring.power, seconds=CALL_SECONDS)
             except Failure as failure:
                 if not down(failure): raise
     for name in sorted(mine):

@@ -43,8 +43,8 @@ async def replicate(work: Work) -> None:
 
 async def replicate_objects(work: Work, device: LocalDevice, folder: str, ring: Ring) -> None:
     """One policy's files on a device."""
-    partitions = await work.run(device.disk.partitions, folder)
-    await reclaim(work, device, folder, partitions)
+    partitions = await work.run(device.disk.partitions, folder, ring.power)
+    await reclaim(work, device, folder, partitions, ring.power)
     others: dict[Device, list[int]] = {}
     for partition in partitions:
         for target in ring.nodes(partition):
@@ -52,27 +52,27 @@ async def replicate_objects(work: Work, device: LocalDevice, folder: str, ring: 
     same: dict[int, int] = {}
     for target, shared in others.items():
         if work.members.suspected(target): continue
-        try: theirs = await work.members.call(target, "digests", folder, shared, seconds=CALL_SECONDS)
+        try: theirs = await work.members.call(target, "digests", folder, shared, ring.power, seconds=CALL_SECONDS)
         except Failure as failure:
             if not down(failure): raise
             continue
-        mine = await work.run(digests, device, folder, shared)
+        mine = await work.run(digests, device, folder, shared, ring.power)
         for partition in shared:
-            if mine[partition] == theirs[partition] or await _push_partition(work, device, folder, partition, target):
+            if mine[partition] == theirs[partition] or await _push_partition(work, device, folder, partition, target, ring.power):
                 same[partition] = same.get(partition, 0) + 1
     for partition in partitions:
         owners = ring.nodes(partition)
         if not any(work.own(target, device) for target in owners) and same.get(partition, 0) == len(owners):
-            await _give_up(work, device, folder, partition, owners)
+            await _give_up(work, device, folder, partition, owners, ring.power)
 
 
-async def _push_partition(work: Work, device: LocalDevice, folder: str, partition: int, target: Device) -> bool:
+async def _push_partition(work: Work, device: LocalDevice, folder: str, partition: int, target: Device, power: int) -> bool:
     """Sends what is newer here; True if the target then has all that is here."""
-    try: theirs: dict[str, int] = await work.members.call(target, "manifest", folder, partition, seconds=CALL_SECONDS)
+    try: theirs: dict[str, int] = await work.members.call(target, "manifest", folder, partition, power, seconds=CALL_SECONDS)
     except Failure as failure:
         if not down(failure): raise
         return False
-    mine = await work.run(device.disk.manifest, folder, partition)
+    mine = await work.run(device.disk.manifest, folder, partition, power)
     gate = asyncio.Semaphore(PUSHES)
 
     async def one(name: str) -> bool:
@@ -123,11 +123,11 @@ async def _send(work: Work, device: LocalDevice, folder: str, partition: int, na
     finally: await source.close()
 
 
-async def _give_up(work: Work, device: LocalDevice, folder: str, partition: int, owners: list[Device]) -> None:
+async def _give_up(work: Work, device: LocalDevice, folder: str, partition: int, owners: list[Device], power: int) -> None:
     """Removes here what all owners have."""
-    mine = await work.run(device.disk.manifest, folder, partition)
+    mine = await work.run(device.disk.manifest, folder, partition, power)
     for owner in owners:
-        try: theirs: dict[str, int] = await work.members.call(owner, "manifest", folder, partition, seconds=CALL_SECONDS)
+        try: theirs: dict[str, int] = await work.members.call(owner, "manifest", folder, partition, power, seconds=CALL_SECONDS)
         except Failure as failure:
             if not down(failure): raise
             return
@@ -136,17 +136,17 @@ async def _give_up(work: Work, device: LocalDevice, folder: str, partition: int,
     repaired("replicate", "give up", device=device.name, partition=partition, files=len(mine))
 
 
-async def reclaim(work: Work, device: LocalDevice, folder: str, partitions: list[int]) -> None:
+async def reclaim(work: Work, device: LocalDevice, folder: str, partitions: list[int], power: int) -> None:
     """From time to time."""
     key = f"{device.path}/{folder}"
     if clock.monotonic() - work.reclaimed.get(key, -RECLAIM_SECONDS) < RECLAIM_SECONDS: return
     work.reclaimed[key] = clock.monotonic()
-    for partition in partitions: await work.run(_reclaim, work, device, folder, partition)
+    for partition in partitions: await work.run(_reclaim, work, device, folder, partition, power)
 
 
-def _reclaim(work: Work, device: LocalDevice, folder: str, partition: int) -> None:
+def _reclaim(work: Work, device: LocalDevice, folder: str, partition: int, power: int) -> None:
     """Forgets old tombstones, and metadata of data that has been replaced."""
-    files = device.disk.manifest(folder, partition)
+    files = device.disk.manifest(folder, partition, power)
     old = time.now() - int(work.options.reclaim_seconds * time.TICKS)
     for name, mtime in files.items():
         timestamp, kind = of_mtime(mtime)
@@ -184,7 +184,7 @@ async def replicate_databases(work: Work, device: LocalDevice, kind: str) -> Non
 
 async def _push_database(work: Work, device: LocalDevice, kind: str, place: tuple[int, str], peer: str,
                          target: Device) -> tuple[int, str] | None:
-    """Tells a copy what is new here; what it then knows (last row, digest of the facts), None if that is not all."""
+    """Tells a copy what is new here; (writes here until then, digest of the facts), None if that is not all."""
     try:
         databases = device.databases(kind)
         path = databases.path(*place)
@@ -195,8 +195,8 @@ async def _push_database(work: Work, device: LocalDevice, kind: str, place: tupl
             writes = databases.writes[path]
             changes, facts, point = await work.run(_changes, handle, kind, peer)
             if not changes.rows and facts == point:
-                work.told[path, target] = (peer, writes, (changes.last, facts))
-                return changes.last, facts
+                work.told[path, target] = (peer, writes, (writes, facts))
+                return writes, facts
             peer = await work.members.call(target, "database_merge", kind, *place, changes.info, changes.rows, seconds=CALL_SECONDS)
             await work.run(handle.set_point, peer, changes.last, facts)
     except Missing: return None
@@ -206,9 +206,10 @@ async def _push_database(work: Work, device: LocalDevice, kind: str, place: tupl
 
 
 def _changes(handle: Handle, kind: str, peer: str) -> tuple[Changes, str, str]:
-    """(what a copy must be told, digest of the facts, the digest it was told last)"""
+    """(what a copy must be told, digest of the facts, the digest it was told last). Rows of a sharded one go to its shards instead."""
     point, known = handle.point(peer) if peer else (0, "")
-    changes = handle.changes(point, container.COLUMNS if kind == "container" else account.COLUMNS, ROWS)
+    sharded = kind == "container" and container.plan_of(handle.info()).active
+    changes = handle.changes(point, container.COLUMNS if kind == "container" else account.COLUMNS, 0 if sharded else ROWS)
     return changes, facts_of(changes.info), known
 
 
@@ -224,14 +225,15 @@ def _tidy_database(work: Work, device: LocalDevice, kind: str, place: tuple[int,
     except Missing: return
     if told:
         with handle.lock:
-            if set(told) != {(handle.last(), facts_of(handle.info()))}: return
+            info = handle.info()
+            if set(told) != {(databases.writes[databases.path(*place)], facts_of(info))}: return
+            if kind == "container" and container.plan_of(info).active and handle.last(): return  # they are not the other copies'
             databases.forget(*place)
         repaired("replicate", "give up", device=device.name, database=place[1])
         return
     path = databases.path(*place)
-    if work.reclaimed.get(path) == databases.writes[path]: return
-    work.reclaimed[path] = databases.writes[path]
+    if clock.monotonic() - work.reclaimed.get(path, -RECLAIM_SECONDS) < RECLAIM_SECONDS: return
+    work.reclaimed[path] = clock.monotonic()
     old = time.now() - int(work.options.reclaim_seconds * time.TICKS)
     (container if kind == "container" else account).reclaim(handle, old)
-    info = handle.info()
-    if not info.exists and 0 < info.deleted < old and not handle.last(): databases.forget(*place)
+    if 0 < handle.info().ended < old and not handle.last(): databases.forget(*place)

@@ -21,7 +21,9 @@ from pilvi.objectstore.loops.join import Join
 from pilvi.objectstore.loops.reap import reap
 from pilvi.objectstore.loops.reconcile import reconcile
 from pilvi.objectstore.loops.reconstruct import reconstruct
+from pilvi.objectstore.loops.relink import relink
 from pilvi.objectstore.loops.replicate import replicate
+from pilvi.objectstore.loops.shard import shard
 from pilvi.objectstore.loops.update import update
 from pilvi.objectstore.loops.work import Work
 from pilvi.objectstore.node.local import LocalNode
@@ -36,8 +38,8 @@ Round = Callable[[Work], Awaitable[None]]
 def schedule(options: StorageOptions) -> dict[Round, float]:
     """{loop: seconds between two rounds}"""
     if not options.replicate_seconds: return {}
-    return {update: 1.0, expire: 5.0, reap: 5.0, replicate: options.replicate_seconds, reconstruct: options.replicate_seconds,
-            reconcile: 10 * options.replicate_seconds,
+    return {update: 1.0, relink: JOIN_SECONDS, expire: 5.0, reap: 5.0, replicate: options.replicate_seconds,
+            reconstruct: options.replicate_seconds, shard: options.replicate_seconds, reconcile: 10 * options.replicate_seconds,
             audit: 10 * options.replicate_seconds}
 
 

@@ -12,11 +12,12 @@ from pilvi.objectstore.cluster.codec import STAGED
 from pilvi.objectstore.loops.work import Work
 from pilvi.objectstore.node import container
 from pilvi.objectstore.node.account import ContainerRow
-from pilvi.objectstore.node.database import Missing
+from pilvi.objectstore.node.database import Info, Missing
 from pilvi.objectstore.node.device import LocalDevice
-from pilvi.objectstore.node.interface import NoAccount, NoObject, NoQuorum
+from pilvi.objectstore.node.interface import NoAccount, NoContainer, NoObject, NoQuorum
 from pilvi.objectstore.node.local import rows_of
 from pilvi.objectstore.node.record import Broken, Kind
+from pilvi.objectstore.node.shard import is_shard
 from pilvi.objectstore.node.update import Pending, keep, read
 
 CHECKPOINT_SECONDS = 30.0
@@ -50,16 +51,26 @@ async def _report(work: Work, device: LocalDevice, partition: int, hashed: str) 
         handle = device.containers.handle(partition, hashed)
         info, objects, size = await work.run(container.totals, handle)
     except Missing: return
-    if info.account.startswith(".shards"): return
     said = f"{objects} {size} {info.created} {info.deleted}"
-    if info.reported == said or not (info.created or info.deleted): return
-    row = ContainerRow(info.container, info.created, info.deleted, objects, size, time.now(), info.details.get("policy", 0))
-    try: await databases.write(work.members, "account", (info.account,), "account_merge", info.account, [row])
-    except NoAccount: pass  # it was never made, or reclaimed: nobody to tell
-    except NoQuorum:
+    if info.reported == said or not (info.created or info.deleted) or info.details.get("retired"): return
+    try: heard = await _tell_count(work, info, objects, size)
+    except (NoAccount, NoContainer): heard = True  # it was never made, or reclaimed: nobody to tell
+    except NoQuorum: heard = False
+    if not heard:
         device.containers.touched.add(handle.path)
         return
     await work.run(container.reported, handle, said)
+
+
+async def _tell_count(work: Work, info: Info, objects: int, size: int) -> bool:
+    """To the account, or of a shard to its container; False: that doesn't know it yet. Raises NoAccount, NoContainer, NoQuorum."""
+    if root := info.details.get("root"):
+        told = await databases.write(work.members, "container", tuple(root), "shard_report", info.container, objects, size, time.now())
+        return bool(told)
+    if is_shard(info): return True  # made by a copy's rows; replication brings what it belongs to
+    row = ContainerRow(info.container, info.created, info.deleted, objects, size, time.now(), info.details.get("policy", 0))
+    await databases.write(work.members, "account", (info.account,), "account_merge", info.account, [row])
+    return True
 
 
 def _checkpoint(device: LocalDevice) -> None:
@@ -97,7 +108,7 @@ def _since(device: LocalDevice) -> float:
 def _changed(device: LocalDevice, folder: str, since: float) -> list[list[tuple[str, str, container.ObjectRow]]]:
     """Rows of the files whose inode changed since then."""
     found = []
-    for partition in device.disk.partitions(folder):
+    for partition in device.disk.directories(folder):
         with os.scandir(f"{device.disk.root}/{folder}/{partition}") as entries:
             fresh = [entry.name for entry in entries if entry.stat().st_ctime >= since]
         names = {name.removesuffix(".meta") for name in fresh if not name.endswith(STAGED)}

@@ -23,9 +23,11 @@ class Work:
         self.store, self.members, self.node, self.options = store, store.members, node, options
         self.teller = ContainerTeller(store.members)
         self.told: dict[tuple[str, Device], tuple[str, int, tuple[int, str]]] = {}
-        """{(path of a database, a copy's device): (the copy's id, writes here, what it knows)}: what needs no second look."""
+        """{(path of a database, a copy's device): (the copy's id, writes here, what a push returned)}: what needs no second look."""
         self.reclaimed: dict[str, float] = {}
-        """{folder: when old tombstones in it were last looked for}"""
+        """{folder, or path of a database: when old tombstones in it were last looked for}"""
+        self.rested: dict[str, tuple[int, bool, float]] = {}
+        """{path of a container: (writes here, was this process the leader, until)}: those the sharder need not look at."""
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="object-loops")
 
     async def run(self, function: Callable[..., T], *arguments: Any) -> T:

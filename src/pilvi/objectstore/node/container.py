@@ -8,10 +8,24 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from msgspec import structs
+
 from pilvi.objectstore.node import database
+from pilvi.objectstore.node import plan as plans
 from pilvi.objectstore.node.database import Handle, Info, merge_metadata, merge_rows, merge_together, save_put, take_times
-from pilvi.objectstore.node.interface import ContainerStat, ListQuery, NoContainer, NotEmpty, ObjectEntry, Outdated, PolicyDiffers, Subdir
-from pilvi.objectstore.node.listing import page
+from pilvi.objectstore.node.interface import (
+    ContainerStat,
+    ListQuery,
+    Moved,
+    NoContainer,
+    NotEmpty,
+    ObjectEntry,
+    Outdated,
+    PolicyDiffers,
+    Subdir,
+)
+from pilvi.objectstore.node.listing import page, touches
+from pilvi.objectstore.node.plan import Plan
 
 SCHEMA = """CREATE TABLE row (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, timestamp INTEGER NOT NULL,
             deleted INTEGER NOT NULL, size INTEGER, etag TEXT, content_type TEXT, type_at INTEGER, posted INTEGER, policy INTEGER);
@@ -81,9 +95,15 @@ def _empty(handle: Handle) -> Info:
 
 
 def _totals(db: sqlite3.Connection, info: Info) -> tuple[int, int]:
+    plan = plan_of(info)
+    if plan.active: return plan.totals
     objects, size = db.execute("SELECT objects, size FROM total").fetchone()
-    for shard in info.details.get("shards", ()): objects, size = objects + shard["objects"], size + shard["size"]
     return objects, size
+
+
+def plan_of(info: Info) -> Plan:
+    """How it is divided."""
+    return plans.of_details(info.details, info.deleted)
 
 
 def totals(handle: Handle) -> tuple[Info, int, int]:
@@ -104,11 +124,11 @@ def stat(handle: Handle) -> ContainerStat:
         info = _existing(handle)
         objects, size = _totals(handle.connection, info)
     return ContainerStat(created=info.created, changed=max(info.changed, info.created), objects=objects, size=size,
-                         policy=info.details.get("policy", 0), metadata=info.shown, sharded=bool(info.details.get("shards")))
+                         policy=info.details.get("policy", 0), metadata=info.shown, sharded=plan_of(info).active > 0)
 
 
 def list_(handle: Handle, query: ListQuery) -> tuple[ContainerStat, list[ObjectEntry | Subdir]]:
-    """A page of its objects. Raises NoContainer."""
+    """A page of its objects; of a sharded one, instead, its facts with the shards where they are. Raises NoContainer."""
     def fetch(conditions: list[str], values: list[str], limit: int) -> Iterable[Sequence[Any]]:
         return handle.connection.execute(
             f"SELECT name, max(timestamp, posted), size, etag, content_type FROM row WHERE {' AND '.join([*conditions, 'deleted = 0'])} "
@@ -116,12 +136,21 @@ def list_(handle: Handle, query: ListQuery) -> tuple[ContainerStat, list[ObjectE
 
     with handle.lock:
         found = stat(handle)
+        if found.sharded:
+            live = plan_of(handle.info()).live
+            return structs.replace(found, shards=[shard for shard in live if touches(query, shard.lower, shard.upper)]), []
         return found, [row if isinstance(row, Subdir) else ObjectEntry(*row) for row in page(query, fetch)]
 
 
 def merge(handle: Handle, rows: Iterable[ObjectRow]) -> None:
     """Tells it of objects; together with other writers. A deleted container that hears of an object exists again: it wasn't empty."""
     merge_together(handle, list(rows), _merge)
+
+
+def check_moved(handle: Handle, name: str) -> None:
+    """Raises Moved when a shard lists that name. (Rows that come in spite of it are given on by loops/shard.py.)"""
+    plan = handle.remember(plan_of)
+    if plan.active: raise Moved(container=plan.owner(name))
 
 
 def _merge(handle: Handle, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -150,8 +179,22 @@ def merge_info(handle: Handle, theirs: Info) -> bool:
             mine.details = {**mine.details, "policy": theirs.details["policy"], "policy_at": at}
             handle.connection.execute("UPDATE total SET misplaced = 1")
             changed = True
+        changed |= _merge_shards(mine, theirs)
         if changed: handle.save(mine)
     return changed
+
+
+def _merge_shards(mine: Info, theirs: Info) -> bool:
+    """What both know of its shards, or as a shard of its container; a database that was made by a first row knows neither."""
+    before, details = mine.details, dict(mine.details)
+    given = plans.of_details(theirs.details, mine.deleted)
+    plan = plans.merged(plan_of(mine), given)
+    if plan != plan_of(mine): details["plan"] = plans.to_details(plan)
+    for name in ("root", "parent"):
+        if name in theirs.details: details.setdefault(name, theirs.details[name])
+    if retired := max(details.get("retired", 0), theirs.details.get("retired", 0)): details["retired"] = retired
+    mine.details = details
+    return details != before
 
 
 def misplaced(handle: Handle, limit: int) -> list[ObjectRow]:
@@ -166,6 +209,12 @@ def misplaced(handle: Handle, limit: int) -> list[ObjectRow]:
 
 
 def reclaim(handle: Handle, before: int) -> int:
-    """Forgets rows of objects deleted before that timestamp; how many."""
+    """Forgets rows of objects deleted, and shards replaced, before that timestamp; how many rows."""
     with handle.write() as db:
+        info = handle.info()
+        plan = plan_of(info)
+        if ended := [name for name, shard in plan.shards.items() if 0 < shard.gone < before]:
+            kept = Plan(plan.base, plan.active, {name: shard for name, shard in plan.shards.items() if name not in ended})
+            info.details = {**info.details, "plan": plans.to_details(kept)}
+            handle.save(info)
         return db.execute("DELETE FROM row WHERE deleted = 1 AND timestamp < ?", (before,)).rowcount

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -28,6 +28,7 @@ from pilvi.objectstore.node.interface import Outdated
 
 OPEN_DATABASES = 128
 CHUNK = 500
+T = TypeVar("T")
 Row = TypeVar("Row", bound=tuple[Any, ...])
 """A row of an account or a container; its name is first."""
 Existing = Callable[["Handle"], "Info"]
@@ -43,7 +44,7 @@ class Missing(Exception):
 
 class Info(Struct, kw_only=True):
     """The one row of `info`. It exists while `created` > `deleted`. `metadata`: {name: (value, timestamp)}; `details`: what else the kind
-    of database keeps (policy, sums, shards), merged by its own rules."""
+    of database keeps (policy, plan of shards), merged by its own rules."""
     id: str
     account: str
     container: str = ""
@@ -57,6 +58,11 @@ class Info(Struct, kw_only=True):
     @property
     def exists(self) -> bool:
         return self.created > self.deleted
+
+    @property
+    def ended(self) -> int:
+        """When it was deleted, or retired as a shard; 0: it was not."""
+        return int(self.details.get("retired", 0)) or (0 if self.exists else self.deleted)
 
     @property
     def shown(self) -> dict[str, str]:
@@ -74,12 +80,14 @@ class Changes(NamedTuple):
 class Handle:
     """A database that is open, or is opened when it's used. `lock` guards the connection; `waiting` are rows that writers left."""
 
-    def __init__(self, path: str, wrote: Callable[[str], None]) -> None:
+    def __init__(self, path: str, wrote: Callable[[str], None], saves: Counter[str]) -> None:
         self.path, self._wrote = path, wrote
         self.lock = threading.RLock()
         self.waiting: list[tuple[tuple[Any, ...], list[BaseException | bool]]] = []
         self.waiting_lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
+        self._saves, self._saved = saves, False
+        self._memo: tuple[int, Any] | None = None
 
     @property
     def connection(self) -> sqlite3.Connection:
@@ -103,8 +111,11 @@ class Handle:
             try: yield self.connection
             except BaseException:
                 self.connection.execute("ROLLBACK")
+                self._saved = False
                 raise
             self.connection.execute("COMMIT")
+            if self._saved: self._saves[self.path] += 1
+            self._saved = False
             self._wrote(self.path)
 
     def info(self) -> Info:
@@ -115,8 +126,15 @@ class Handle:
         return Info(id=found[0], account=found[1], container=found[2], created=found[3], deleted=found[4], changed=found[5],
                     metadata=_METADATA.decode(found[6]), details=msgspec.json.decode(found[7]), reported=found[8])
 
+    def remember(self, make: Callable[[Info], T]) -> T:
+        """What is made of the facts, kept until they change. It waits for no writer; always called with the same function."""
+        version = self._saves[self.path]
+        if self._memo is None or self._memo[0] != version: self._memo = version, make(self.info())
+        return cast(T, self._memo[1])
+
     def save(self, info: Info) -> None:
         """Within a transaction."""
+        self._saved = True
         self.connection.execute("UPDATE info SET id=?, created=?, deleted=?, changed=?, metadata=?, details=?, reported=?",
             (info.id, info.created, info.deleted, info.changed, msgspec.json.encode(info.metadata).decode(),
              msgspec.json.encode(info.details).decode(), info.reported))
@@ -221,6 +239,8 @@ class Databases:
         """Paths of those written since somebody last took the set."""
         self.writes: Counter[str] = Counter()
         """{path: how often it was written} since this process began."""
+        self._saves: Counter[str] = Counter()
+        """The same of its facts; an evicted handle may still be in use beside a new one, so they share it."""
         self._ids: dict[str, str] = {}
         self._open: OrderedDict[str, Handle] = OrderedDict()
         self._lock = threading.Lock()
@@ -250,7 +270,7 @@ class Databases:
                 self._open.move_to_end(path)
                 return found
             if not os.path.exists(path): raise Missing(hashed)
-            made = self._open[path] = Handle(path, self._wrote)
+            made = self._open[path] = Handle(path, self._wrote, self._saves)
             if len(self._open) > OPEN_DATABASES: self._evict()
             return made
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from pilvi.objectstore.node import account, container
@@ -15,9 +16,9 @@ class DeviceInUse(Exception):
 
 
 class LocalDevice:
-    """A directory (the mount point of a disk). Raises DeviceInUse."""
+    """A directory (the mount point of a disk). `powers`: {policy's folder: power of its ring}. Raises DeviceInUse."""
 
-    def __init__(self, name: str, path: Path, reserve_bytes: int = 0) -> None:
+    def __init__(self, name: str, path: Path, reserve_bytes: int = 0, powers: Mapping[str, int] | None = None) -> None:
         self.name, self.path = name, path
         path.mkdir(parents=True, exist_ok=True)
         self._lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -29,6 +30,7 @@ class LocalDevice:
         """Has what changed before the last end been told to containers? Not if that end came by itself."""
         (path / "clean").unlink(missing_ok=True)
         self.disk = Disk(path, reserve_bytes)
+        for folder, power in (powers or {}).items(): self.disk.layout.aim(folder, power)
         self.containers = Databases(path, "containers", container.SCHEMA)
         self.accounts = Databases(path, "accounts", account.SCHEMA)
         self.pending = path / "pending"

@@ -23,7 +23,9 @@ from msgspec import structs
 
 from pilvi.objectstore.node import record as format_
 from pilvi.objectstore.node.interface import Exists, Full, NoObject, ObjectInfo, Outdated
+from pilvi.objectstore.node.layout import SUFFIXES, Layout
 from pilvi.objectstore.node.record import CHUNK_BYTES, TAIL, Broken, Kind, Record
+from pilvi.objectstore.ring.lookup import partition_of
 
 TRAILER_GUESS = 4096
 SMALL_BYTES = 65536
@@ -45,6 +47,7 @@ class Disk:
     def __init__(self, path: Path, reserve_bytes: int = 0) -> None:
         self.path, self.reserve_bytes = path, reserve_bytes
         self.root = os.fspath(path)
+        self.layout = Layout(path)
         self._locks = [threading.Lock() for _ in range(256)]
         self._room = (0.0, True)
         for name in ("tmp", "quarantined/objects"): (path / name).mkdir(parents=True, exist_ok=True)
@@ -55,8 +58,26 @@ class Disk:
         return self._locks[int(hashed[-2:], 16)]
 
     def file(self, folder: str, partition: int, hashed: str) -> str:
-        """Where an object lies."""
-        return f"{self.root}/{folder}/{partition}/{hashed}"
+        """Where a file lies, or shall lie: the device's layout says, whatever ring the caller has; the caller only until that is known."""
+        powers = self.layout.powers.get(folder)
+        if not powers: return f"{self.root}/{folder}/{partition}/{hashed}"
+        if len(powers) > 1: self._bring_home(folder, hashed)
+        return f"{self.root}/{folder}/{partition_of(hashed, powers[0])}/{hashed}"
+
+    def _bring_home(self, folder: str, name: str) -> None:
+        """Moves a file, and what lies beside it, from the directory of an older layout. What is home stays there."""
+        stem = name.partition(".")[0]
+        home = f"{self.root}/{folder}/{partition_of(name, self.layout.powers[folder][0])}"
+        for place in self.layout.older(folder, name):
+            with self.lock(name[:32]):
+                for suffix in SUFFIXES:
+                    old = f"{self.root}/{folder}/{place}/{stem}{suffix}"
+                    if not os.path.exists(old): continue
+                    new = f"{home}/{stem}{suffix}"
+                    if os.path.exists(new) and os.stat(new).st_mtime_ns >= os.stat(old).st_mtime_ns: os.unlink(old)
+                    else:
+                        if not os.path.isdir(home): self._make_folder(home)
+                        os.rename(old, new)
 
     def check_room(self, more: int = 0) -> None:
         """Raises Full below the reserve. The answer is remembered for a fifth of a second."""
@@ -139,9 +160,13 @@ class Disk:
 
     def open(self, folder: str, partition: int, hashed: str) -> Opened:
         """Opens the data. Raises NoObject (facts: the tombstone's timestamp or None), Broken."""
-        path = self.file(folder, partition, hashed)
-        try: descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError: raise NoObject(timestamp=None) from None
+        for _ in range(2):  # the second time only if the layout has just changed
+            path = self.file(folder, partition, hashed)
+            try:
+                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                break
+            except FileNotFoundError: continue
+        else: raise NoObject(timestamp=None)
         try:
             record, head = read_record(descriptor)
             if record.kind == Kind.TOMBSTONE: raise NoObject(timestamp=record.timestamp)
@@ -173,16 +198,39 @@ class Disk:
 
     # -- what loops need
 
-    def partitions(self, folder: str) -> list[int]:
-        """The partitions of which something is here."""
+    def directories(self, folder: str) -> list[int]:
+        """The directories of a policy; those of partitions, but for a layout that changes."""
         try: return sorted(int(name) for name in os.listdir(f"{self.root}/{folder}") if name.isdigit())
         except FileNotFoundError: return []
 
-    def manifest(self, folder: str, partition: int) -> dict[str, int]:
-        """{file name: mtime in ns}: what is here of a partition, and how new."""
+    def partitions(self, folder: str, power: int | None = None) -> list[int]:
+        """The partitions of which something is here, of a ring of that power (None: the layout's)."""
+        if self._plain(folder, power): return self.directories(folder)
+        power = power or self.layout.powers[folder][0]
+        return sorted({partition_of(name, power) for place in self.directories(folder) for name in self._scan(folder, place)})
+
+    def manifest(self, folder: str, partition: int, power: int | None = None) -> dict[str, int]:
+        """{file name: mtime in ns}: what is here of a partition of a ring of that power (None: the layout's), and how new."""
+        if self._plain(folder, power): return self._scan(folder, partition)
+        power = power or self.layout.powers[folder][0]
+        found: dict[str, int] = {}
+        for place in self.layout.directories(folder, partition, power): found |= self._scan(folder, place)
+        return {name: mtime for name, mtime in found.items() if partition_of(name, power) == partition}
+
+    def _plain(self, folder: str, power: int | None) -> bool:
+        """Is a partition a directory?"""
+        powers = self.layout.powers.get(folder)
+        return not powers or (len(powers) == 1 and power in (None, powers[0]))
+
+    def _scan(self, folder: str, place: int) -> dict[str, int]:
+        found = {}
         try:
-            with os.scandir(f"{self.root}/{folder}/{partition}") as found: return {entry.name: entry.stat().st_mtime_ns for entry in found}
-        except (FileNotFoundError, NotADirectoryError): return {}
+            with os.scandir(f"{self.root}/{folder}/{place}") as entries:
+                for entry in entries:
+                    try: found[entry.name] = entry.stat().st_mtime_ns
+                    except FileNotFoundError: pass  # moved or removed at this moment
+        except (FileNotFoundError, NotADirectoryError): pass
+        return found
 
     def record(self, folder: str, partition: int, name: str) -> Record:
         """The trailer of one file. Raises NoObject, Broken."""
@@ -212,6 +260,25 @@ class Disk:
                 if timestamp is not None and os.stat(path).st_mtime_ns // 10_000 != timestamp: return
                 os.rename(path, f"{self.root}/quarantined/objects/{name}-{secrets.token_hex(4)}")
             except FileNotFoundError: pass
+
+
+def refile(disk: Disk, folder: str, place: int) -> int:
+    """Moves the files of a directory that belong into another; how many."""
+    moved = 0
+    for name in disk._scan(folder, place):
+        if partition_of(name, disk.layout.powers[folder][0]) == place: continue
+        disk.file(folder, place, name)
+        moved += 1
+    try: os.rmdir(f"{disk.root}/{folder}/{place}")
+    except OSError: pass
+    return moved
+
+
+def settle_layout(disk: Disk, folder: str) -> None:
+    """All files are where the present power says; that is made durable, and older powers are forgotten."""
+    for place in disk.directories(folder): sync_folder(f"{disk.root}/{folder}/{place}")
+    sync_folder(f"{disk.root}/{folder}")
+    disk.layout.set(folder, disk.layout.powers[folder][:1])
 
 
 class Upload:

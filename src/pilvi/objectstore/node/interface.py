@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol
 from msgspec import Struct
 
 from pilvi.core.errors import Conflict, Failure, NotFound, PreconditionFailed, Unavailable
+from pilvi.objectstore.node.plan import Shard
 from pilvi.objectstore.node.record import Record
 from pilvi.objectstore.policies import Policies
 
@@ -38,6 +39,10 @@ class NoObject(NotFound):
 
 class NotEmpty(Conflict):
     """There are objects in the container."""
+
+
+class Moved(Conflict):
+    """Another container lists that object. Facts: `container`, in the hidden account of shards."""
 
 
 class Outdated(Conflict):
@@ -122,6 +127,9 @@ class ListQuery(Struct, frozen=True, kw_only=True):
     path: str | None = None
     reverse: bool = False
     reserved: bool = False
+    above: str = ""
+    upto: str = ""
+    """Of a shard: only names after `above` and up to, with, `upto`; unlike markers these are no place where an earlier page ended."""
 
 
 class ObjectEntry(NamedTuple):
@@ -158,6 +166,8 @@ class ContainerStat(Struct, frozen=True, kw_only=True):
     policy: int
     metadata: dict[str, str]
     sharded: bool = False
+    shards: list[Shard] = []
+    """Only in answers to a listing, which then has no lines: where they are."""
 
 
 class AccountStat(Struct, frozen=True, kw_only=True):

@@ -43,6 +43,15 @@ def page(query: ListQuery, fetch: Fetch) -> Iterator[Row | Subdir]:
         if taken < asked: return
 
 
+def touches(query: ListQuery, above: str, upto: str) -> bool:
+    """May there be lines of a listing among the names after `above` and up to `upto`?"""
+    prefix = query.prefix if query.path is None else query.path.rstrip("/") + "/" if query.path else ""
+    low, high = (query.end_marker, query.marker) if query.reverse else (query.marker, query.end_marker)
+    low, ends = max(low, prefix, query.above), [one for one in (high, after(prefix) if prefix else "") if one]
+    if upto and upto < low: return False
+    return (not ends or above < min(ends)) and (not query.upto or above < query.upto)
+
+
 class _Span:
     """What of the index is still to be looked at: names between `low` and `high`."""
 
@@ -52,6 +61,7 @@ class _Span:
         self.low, self.high = (query.end_marker, query.marker) if query.reverse else (query.marker, query.end_marker)
         self.from_low = self.to_high = False
         """Does the span hold `low`, or `high`, itself?"""
+        self.above, self.upto = query.above, query.upto
 
     def passed(self, name: str) -> None:
         """This one is done."""
@@ -64,12 +74,13 @@ class _Span:
         else: self.low, self.from_low = after(subdir), True
 
     def conditions(self) -> tuple[list[str], list[str]]:
-        """SQL conditions and their values."""
-        found: list[tuple[str, str]] = []
-        if self.low: found.append(("name >= ?" if self.from_low else "name > ?", self.low))
-        if self.high: found.append(("name <= ?" if self.to_high else "name < ?", self.high))
-        if self.prefix: found += [("name >= ?", self.prefix), ("name < ?", after(self.prefix))]
-        elif not self.reserved: found.append(("name >= ?", "\x01"))
+        """SQL conditions and their values: one at either end, for an index is searched by no more."""
+        lows = [(self.low, not self.from_low), (self.above, True), (self.prefix or ("" if self.reserved else "\x01"), False)]
+        highs = [(self.high, self.to_high), (self.upto, True), (after(self.prefix) if self.prefix else "", False)]
+        low, beyond = max(lows)
+        high, with_it = min((one for one in highs if one[0]), default=("", False))
+        found = [(f"name {'>' if beyond else '>='} ?", low)] if low else []
+        if high: found.append((f"name {'<=' if with_it else '<'} ?", high))
         return [condition for condition, _ in found], [value for _, value in found]
 
 

@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 from pilvi.core import clock
 from pilvi.objectstore.node import account as accounts
 from pilvi.objectstore.node import container as containers
+from pilvi.objectstore.node import shard as shards
 from pilvi.objectstore.node.account import ContainerRow
 from pilvi.objectstore.node.container import ObjectRow
-from pilvi.objectstore.node.database import Info, Missing
+from pilvi.objectstore.node.database import Handle, Info, Missing
 from pilvi.objectstore.node.device import LocalDevice
 from pilvi.objectstore.node.disk import Disk, Opened
 from pilvi.objectstore.node.interface import (
@@ -27,6 +28,7 @@ from pilvi.objectstore.node.interface import (
     ObjectInfo,
     Subdir,
 )
+from pilvi.objectstore.node.plan import HIDDEN, NONE, Plan, Shard
 from pilvi.objectstore.node.record import Broken, Record
 
 
@@ -90,13 +92,13 @@ def fragment_commit(device: LocalDevice, folder: str, partition: int, name: str,
     return device.disk.promote(folder, partition, name, timestamp)
 
 
-def manifest(device: LocalDevice, folder: str, partition: int) -> dict[str, int]:
-    return device.disk.manifest(folder, partition)
+def manifest(device: LocalDevice, folder: str, partition: int, power: int) -> dict[str, int]:
+    return device.disk.manifest(folder, partition, power)
 
 
-def digests(device: LocalDevice, folder: str, partitions: list[int]) -> dict[int, bytes]:
-    """{partition: digest of its manifest}: equal digests need no further look."""
-    return {partition: digest(device.disk.manifest(folder, partition)) for partition in partitions}
+def digests(device: LocalDevice, folder: str, partitions: list[int], power: int) -> dict[int, bytes]:
+    """{partition of a ring of that power: digest of its manifest}: equal digests need no further look."""
+    return {partition: digest(device.disk.manifest(folder, partition, power)) for partition in partitions}
 
 
 def digest(files: dict[str, int]) -> bytes:
@@ -139,13 +141,62 @@ def container_list(device: LocalDevice, partition: int, hashed: str, query: List
 
 
 def container_merge(device: LocalDevice, partition: int, hashed: str, account: str, container: str, rows: list[ObjectRow]) -> None:
-    """Object rows. A hidden account's containers are made when they are first told of something. Raises NoContainer."""
+    """A row of an object. A hidden account's containers, but for shards, are made when they are first told of something. Raises
+    NoContainer, Moved."""
     try: handle = device.containers.handle(partition, hashed)
     except Missing:
-        if not account.startswith("."): raise NoContainer(timestamp=None) from None
+        if not account.startswith(".") or account.startswith(HIDDEN): raise NoContainer(timestamp=None) from None
         handle = device.containers.create(partition, hashed, account, container)
         containers.put(handle, min(row.timestamp for row in rows), {}, None, 0)
+    containers.check_moved(handle, rows[0].name)
     containers.merge(handle, rows)
+
+
+# -- shards
+
+def shard_make(device: LocalDevice, partition: int, hashed: str, account: str, container: str, at: int, policy: int, root: list[str],
+               parent: list[str]) -> None:
+    """Makes a shard. Repeatable."""
+    shards.found(device.containers.create(partition, hashed, account, container), at, policy, root, parent)
+
+
+def shard_plan(device: LocalDevice, partition: int, hashed: str, plan: Plan) -> Plan:
+    """Merges a plan into the one that a container has; the outcome. Raises NoContainer."""
+    return shards.set_plan(_container(device, partition, hashed), plan)
+
+
+def shard_known(device: LocalDevice, partition: int, hashed: str) -> Plan:
+    """The plan of a container that is not retired. Raises NoContainer."""
+    info = _container(device, partition, hashed).info()
+    return NONE if info.details.get("retired") else containers.plan_of(info)
+
+
+def shard_take(device: LocalDevice, partition: int, hashed: str, rows: list[ObjectRow], settle: bool) -> None:
+    """Rows that another container gives it, whatever range they are of. `settle`: and all of them are to be durable. Raises
+    NoContainer."""
+    handle = _container(device, partition, hashed)
+    if rows: containers.merge(handle, rows)
+    if settle: shards.settle(handle)
+
+
+def shard_replace(device: LocalDevice, partition: int, hashed: str, old: str, new: list[Shard], at: int) -> bool:
+    """Puts shards in the place of one; False: it's none of this container's. Raises NoContainer."""
+    return shards.replace(_container(device, partition, hashed), old, new, at)
+
+
+def shard_report(device: LocalDevice, partition: int, hashed: str, name: str, objects: int, size: int, at: int) -> bool:
+    """How much a shard holds; False: it's none of this container's. Raises NoContainer."""
+    return shards.report(_container(device, partition, hashed), name, objects, size, at)
+
+
+def shard_retire(device: LocalDevice, partition: int, hashed: str, at: int) -> bool:
+    """Nobody asks it any more; False while it has rows. Raises NoContainer."""
+    return shards.retire(_container(device, partition, hashed), at)
+
+
+def _container(device: LocalDevice, partition: int, hashed: str) -> Handle:
+    try: return device.containers.handle(partition, hashed)
+    except Missing: raise NoContainer(timestamp=None) from None
 
 
 # -- accounts
@@ -217,7 +268,8 @@ def database_merge(device: LocalDevice, kind: str, partition: int, hashed: str, 
 
 OPERATIONS: dict[str, Callable[..., Any]] = {function.__name__: function for function in (
     object_head, object_put, object_post, object_delete, fragment_commit, manifest, digests, check_room, container_put, container_post,
-    container_delete, container_stat, container_list, container_merge, account_put, account_post, account_delete, account_stat,
-    account_list, account_rows, account_merge, account_reaped, database_ids, database_merge)}
+    container_delete, container_stat, container_list, container_merge, shard_make, shard_plan, shard_known, shard_take, shard_replace,
+    shard_report, shard_retire, account_put, account_post, account_delete, account_stat, account_list, account_rows, account_merge,
+    account_reaped, database_ids, database_merge)}
 CHANGING = ("object_put", "object_post", "object_delete", "fragment_commit")
 """Those that change an object; called on a node they take one argument more, the list of the container's copies to tell."""

@@ -19,10 +19,13 @@ from pilvi.objectstore.cluster.members import Members, down
 from pilvi.objectstore.node.container import ObjectRow
 from pilvi.objectstore.node.device import LocalDevice
 from pilvi.objectstore.node.disk import sync_folder
-from pilvi.objectstore.node.interface import NoContainer
+from pilvi.objectstore.node.interface import Moved, NoContainer
+from pilvi.objectstore.node.plan import shard_account
 
 LOG = structlog.get_logger()
 TELL_SECONDS = 2.0
+HOPS = 8
+"""So often a copy may say that a shard has the name, before it's told later: a container, a shard of it, and shards that replace that."""
 
 
 class Pending(msgspec.Struct, array_like=True):
@@ -48,17 +51,21 @@ class ContainerTeller:
     async def try_(self, account: str, container: str, row: ObjectRow, copies: Sequence[int]) -> list[int]:
         """The numbers of those that were not told."""
         ring = self.members.rings["container"]
-        partition, hashed = self.members.place(ring, account, container)
-        devices = ring.nodes(partition)
 
         async def one(number: int) -> bool:
-            device = devices[number % len(devices)]
-            if self.members.suspected(device): return False
-            try: await self.members.call(device, "container_merge", partition, hashed, account, container, [row], seconds=TELL_SECONDS)
-            except (NoContainer, Failure) as failure:
-                if not isinstance(failure, NoContainer) and not down(failure): raise
-                return False
-            return True
+            place = account, container
+            for _ in range(HOPS):
+                partition, hashed = self.members.place(ring, *place)
+                devices = ring.nodes(partition)
+                device = devices[number % len(devices)]
+                if self.members.suspected(device): return False
+                try: await self.members.call(device, "container_merge", partition, hashed, *place, [row], seconds=TELL_SECONDS)
+                except Moved as failure: place = shard_account(account), failure.facts["container"]
+                except (NoContainer, Failure) as failure:
+                    if not isinstance(failure, NoContainer) and not down(failure): raise
+                    return False
+                else: return True
+            return False
 
         if len(copies) == 1: return [] if await one(copies[0]) else list(copies)
         told = await asyncio.gather(*(one(number) for number in copies))

@@ -21,7 +21,7 @@ from pilvi.objectstore.proxy.traffic import Traffic
 LOG = structlog.get_logger()
 STALLED_SECONDS = 60.0
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-DRAINED = 16 << 20
+DRAINED = 128 << 20
 """So much of a body that nobody read is taken, so that the client meets the answer and not a closed connection."""
 
 

@@ -31,6 +31,10 @@ from pilvi.objectstore.proxy.world import World
 
 KEPT = ("content-encoding", "content-disposition", "content-language", "cache-control", "expires", "x-delete-at", "x-object-manifest",
         "x-robots-tag")
+OPEN_TO_ALL = "x-object-transient-sysmeta-open-to-all"
+"""Everybody may read an object that has this, whatever its container's list says (S3's public-read)."""
+S3_ETAG = "x-object-sysmeta-s3-etag"
+"""What S3 calls the etag of an upload in parts."""
 OVERRIDE = "x-object-sysmeta-container-update-override-"
 
 
@@ -79,9 +83,14 @@ async def _admitted(world: World, request: Request, account: str, container: str
 
 async def get(world: World, request: Request, account: str, container: str, name: str) -> Response:
     """GET and HEAD"""
-    stat = await _admitted(world, request, account, container, "x-container-read")
-    options: dict[str, Any] = {"policy": stat.policy, "newest": is_true(request.headers.get("x-newest")),
+    options: dict[str, Any] = {"newest": is_true(request.headers.get("x-newest")),
                                "expired": is_true(request.headers.get("x-open-expired"))}
+    try: stat = await _admitted(world, request, account, container, "x-container-read")
+    except Refused as failure:
+        open_in = await _open_to_all(world, request, account, container, name) if failure.status in (401, 403) else None
+        if open_in is None: raise
+        stat = open_in
+    options["policy"] = stat.policy
     try:
         if request.method == "HEAD":
             info = await world.store.object_head(account, container, name, **options)
@@ -90,6 +99,15 @@ async def get(world: World, request: Request, account: str, container: str, name
     except NoObject as failure:
         raise Refused(404, headers=_tombstone(failure)) from None
     return Response(200, headers_of(reader.info), Stored(reader))
+
+
+async def _open_to_all(world: World, request: Request, account: str, container: str, name: str) -> ContainerStat | None:
+    """The object's container, if everybody may read the object."""
+    stat = await world.facts.container(request, account, container)
+    if stat is None: return None
+    try: info = await world.store.object_head(account, container, name, policy=stat.policy)
+    except NoObject: return None
+    return stat if OPEN_TO_ALL in info.metadata else None
 
 
 def _tombstone(failure: NoObject) -> dict[str, str]:

@@ -38,8 +38,10 @@ class Segment:
 class Segments:
     """A body made of segments."""
 
-    def __init__(self, request: Request, fetch: Callable[[Request], Awaitable[Response]], segments: list[Segment], source: str) -> None:
-        self.request, self.fetch, self.segments, self.source = request, fetch, segments, source
+    def __init__(self, request: Request, fetch: Callable[[Request], Awaitable[Response]], segments: list[Segment], source: str, *,
+                 trusted: bool = False) -> None:
+        """`trusted`: who may read the whole may read the segments, whatever their container's list says."""
+        self.request, self.fetch, self.segments, self.source, self.trusted = request, fetch, segments, source, trusted
         self.length = sum(segment.length for segment in segments)
         self.ready: tuple[int, Response] | None = None
 
@@ -82,7 +84,8 @@ class Segments:
     async def _open(self, segment: Segment) -> Response:
         depth = self.request.notes.get("depth", 0) + 1
         if depth > DEEPEST: raise Refused(409)
-        asked = self.request.child("GET", f"/{self.request.parts[0]}/{self.request.parts[1]}{segment.path}", source=self.source)
+        asked = self.request.child("GET", f"/{self.request.parts[0]}/{self.request.parts[1]}{segment.path}", source=self.source,
+                                   trusted=self.trusted)
         asked.headers = {name: value for name, value in self.request.headers.items() if name in ("x-newest", "referer", "x-open-expired")}
         asked.notes["depth"] = depth
         response = await self.fetch(asked)

@@ -52,6 +52,17 @@ def without_device(ring: Ring, device_id: int) -> Ring:
     return _with(ring, device_id, lambda device: None)
 
 
+def doubled(ring: Ring) -> Ring:
+    """With twice the partitions: each is cut in two that stay where it was, so no file moves to another device."""
+    if ring.power >= 24: raise ValueError("power is at most 24")
+    table = tuple(_twice(row) for row in ring.table)
+    return structs.replace(ring, version=ring.version + 1, power=ring.power + 1, table=table, moved_at=_twice(ring.moved_at))
+
+
+def _twice(row: array[int]) -> array[int]:
+    return array(row.typecode, (value for value in row for _ in range(2)))
+
+
 def _with(ring: Ring, device_id: int, change: Callable[[Device], Device | None]) -> Ring:
     devices = list(ring.devices)
     old = devices[device_id]

@@ -1,4 +1,4 @@
-"""Access lists of S3 on those of containers: private, public-read and public-read-write; what else S3 knows has no like here.
+"""Access lists of S3: private and public-read, of buckets (their container's list) and of objects; what else S3 knows has no like here.
 
 Source: Amazon S3 API reference, "Access control list (ACL) overview".
 """
@@ -10,6 +10,7 @@ from pilvi.objectstore.middleware.s3 import xml
 from pilvi.objectstore.middleware.s3.call import S3Call, document
 from pilvi.objectstore.middleware.s3.faults import S3Refused
 from pilvi.objectstore.proxy.message import Response
+from pilvi.objectstore.proxy.object_ import OPEN_TO_ALL
 
 ALL_USERS = "http://acs.amazonaws.com/groups/global/AllUsers"
 INSTANCE = "http://www.w3.org/2001/XMLSchema-instance"
@@ -42,11 +43,22 @@ def headers_of(rights: frozenset[str]) -> dict[str, str]:
     return {"x-container-read": PUBLIC if "READ" in rights else ""}
 
 
-def policy(call: S3Call, headers: dict[str, str]) -> Response:
-    """The list as a document, of a container's headers."""
+def headers_of_object(call: S3Call) -> dict[str, str]:
+    """An object's headers for what the request says everybody may do. Raises S3Refused."""
+    asked = any(name == "x-amz-acl" or name.startswith("x-amz-grant-") for name in call.headers)
+    return {OPEN_TO_ALL: "true"} if asked and granted(call, b"") else {}
+
+
+def is_public(headers: dict[str, str]) -> bool:
+    """May everybody read what is in the container with these headers?"""
+    return ".r:*" in headers.get("x-container-read", "").split(",")
+
+
+def policy(call: S3Call, headers: dict[str, str], opened: bool = False) -> Response:
+    """The list as a document, of a container's headers. `opened`: everybody may read the object."""
     owner = (f'Grantee xmlns:xsi="{INSTANCE}" xsi:type="CanonicalUser"', call.owner)
     grants: list[tuple[str, Any]] = [("Grant", [owner, ("Permission", "FULL_CONTROL")])]
-    if ".r:*" in headers.get("x-container-read", "").split(","):
+    if opened or is_public(headers):
         everybody = (f'Grantee xmlns:xsi="{INSTANCE}" xsi:type="Group"', [("URI", ALL_USERS)])
         grants.append(("Grant", [everybody, ("Permission", "READ")]))
     return document("AccessControlPolicy", [("Owner", call.owner), ("AccessControlList", grants)])

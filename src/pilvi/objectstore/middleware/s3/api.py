@@ -59,7 +59,9 @@ class S3:
         if not signature.is_s3(request.headers, request.query): return self._plain(await self.application(request))
         try: response = await self._answer(request)
         except S3Refused as failure: response = _fault(failure, request)
-        if request.method == "HEAD" and isinstance(response.body, bytes): response.body = b""
+        if request.method == "HEAD" and isinstance(response.body, bytes):
+            response.body = b""
+            response.headers["content-length"] = "0"
         response.headers.setdefault("content-type", HTML)
         response.headers |= {"x-amz-request-id": request.trans_id, "x-amz-id-2": request.trans_id}
         response.notes = {name: value for name, value in response.notes.items() if name != "listing"}

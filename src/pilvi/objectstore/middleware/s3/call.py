@@ -18,7 +18,6 @@ KEY_BYTES = 1024
 META = "x-amz-meta-"
 PASSED = ("content-type", "content-encoding", "content-disposition", "content-language", "cache-control", "expires", "x-robots-tag",
           "x-delete-at", "x-delete-after")
-S3_ETAG = "x-object-sysmeta-s3-etag"
 
 
 @dataclass(slots=True)
@@ -72,7 +71,7 @@ class S3Call:
         pieces = bytearray()
         async for piece in self.secure_body:
             pieces += piece
-            if len(pieces) > most: raise S3Refused("EntityTooLarge")
+            if len(pieces) > most: raise S3Refused("MalformedXML")
         return bytes(pieces)
 
     def metadata(self) -> dict[str, str]:

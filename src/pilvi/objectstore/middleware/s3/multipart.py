@@ -11,12 +11,13 @@ from typing import Any
 
 import msgspec
 
-from pilvi.objectstore.middleware.s3 import xml
-from pilvi.objectstore.middleware.s3.call import S3_ETAG, SEGMENTS, S3Call, document, moment
+from pilvi.objectstore.middleware.s3 import acl, xml
+from pilvi.objectstore.middleware.s3.call import SEGMENTS, S3Call, document, moment
 from pilvi.objectstore.middleware.s3.faults import S3Refused
 from pilvi.objectstore.middleware.s3.object_ import _instant, conditional, source_of
 from pilvi.objectstore.middleware.s3.payload import md5_hex
 from pilvi.objectstore.proxy.message import Response, once
+from pilvi.objectstore.proxy.object_ import OPEN_TO_ALL, S3_ETAG
 
 MOST_PARTS = 10_000
 PART_BYTES = 5 * 1024 * 1024
@@ -35,7 +36,7 @@ async def create(call: S3Call) -> Response:
     head = await call.swift("HEAD", call.bucket)
     policy = {"x-storage-policy": head.headers["x-storage-policy"]} if "x-storage-policy" in head.headers else {}
     upload = secrets.token_urlsafe(24)
-    kept = call.metadata()
+    kept = call.metadata() | acl.headers_of_object(call)
     kept[TYPE] = kept.pop("content-type", "application/octet-stream")
     marker = {**kept, "content-length": "0", "content-type": "application/x-s3-upload"}
     found = await call.swift("PUT", _segments(call), f"{call.key}/{upload}", headers=marker, fails=(404,))
@@ -73,7 +74,7 @@ async def put_part(call: S3Call) -> Response:
     headers = {"content-length": str(call.length), "content-type": "application/octet-stream"}
     if "content-md5" in call.headers: headers["etag"] = md5_hex(call.headers["content-md5"])
     response = await call.swift("PUT", _segments(call), name, headers=headers, body=call.secure_body)
-    return Response(200, {"etag": _quoted(response)})
+    return Response(200, {"etag": _quoted(response), "last-modified": response.headers["last-modified"]})
 
 
 def _quoted(response: Response) -> str:
@@ -116,7 +117,7 @@ async def list_uploads(call: S3Call) -> Response:
     response = await call.swift("GET", _segments(call), query={"prefix": prefix, "marker": after}, fails=(404,))
     lines = [line for line in response.notes["listing"].lines if line["content_type"] == "application/x-s3-upload"] if response.ok else []
     truncated, lines = len(lines) > most, lines[:most]
-    last = lines[-1]["name"].rpartition("/") if lines else ("", "", "")
+    last = lines[-1]["name"].rpartition("/") if len(lines) > 1 else ("", "", "")
     fields: list[tuple[str, Any]] = [
         ("Bucket", call.bucket), ("KeyMarker", marker or ""), ("UploadIdMarker", call.query.get("upload-id-marker", "")),
         ("NextKeyMarker", last[0]), ("NextUploadIdMarker", last[2]), ("Prefix", prefix), ("MaxUploads", most), ("IsTruncated", truncated)]
@@ -144,16 +145,18 @@ async def complete(call: S3Call) -> Response:
     for line in chosen[:-1]:
         if line["bytes"] < PART_BYTES: raise S3Refused("EntityTooSmall", MinSizeAllowed=str(PART_BYTES), ProposedSize=str(line["bytes"]))
     etag = f"{hashlib.md5(b''.join(bytes.fromhex(line['hash']) for line in chosen), usedforsecurity=False).hexdigest()}-{len(chosen)}"
-    manifest = [{"path": f"/{_segments(call)}/{line['name']}", "etag": line["hash"], "size_bytes": line["bytes"]} for line in chosen]
-    kept = {name: value for name, value in marker.headers.items() if name.startswith("x-object-meta-") or name in KEPT}
-    body = msgspec.json.encode(manifest)
+    manifest = [{"path": f"/{_segments(call)}/{line['name']}", "etag": line["hash"], "size_bytes": line["bytes"]} for line in chosen
+                if line["bytes"]]  # a manifest has no empty segments
+    kept = {name: value for name, value in marker.headers.items() if name.startswith("x-object-meta-") or name in (*KEPT, OPEN_TO_ALL)}
+    body = msgspec.json.encode(manifest) if manifest else b""
     headers = {**kept, "content-type": marker.headers.get(TYPE, "application/octet-stream"), S3_ETAG: etag, UPLOAD: call.query["uploadId"],
                "content-length": str(len(body))}
     conditional(call)
     if "if-none-match" in call.headers: headers["if-none-match"] = call.headers["if-none-match"]
-    response = await call.swift("PUT", call.bucket, call.key, headers=headers, query={"multipart-manifest": "put"}, body=once(body),
-                                notes={"listed parameters": f"; s3_etag={etag}"})
-    await call.swift("DELETE", _segments(call), f"{call.key}/{call.query['uploadId']}", fails=(404,))
+    response = await call.swift("PUT", call.bucket, call.key, headers=headers, query={"multipart-manifest": "put"} if manifest else {},
+                                body=once(body), notes={"listed parameters": f"; s3_etag={etag}"})
+    ended = [f"{call.key}/{call.query['uploadId']}", *(line["name"] for line in chosen if not line["bytes"])]
+    for name in ended: await call.swift("DELETE", _segments(call), name, fails=(404,))
     return _completed(call, etag, response)
 
 

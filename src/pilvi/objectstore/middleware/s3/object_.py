@@ -5,16 +5,18 @@ Source: Amazon S3 API reference, PutObject, GetObject, HeadObject, CopyObject, D
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from email.utils import formatdate
 from urllib.parse import unquote
 
 import msgspec
 
 from pilvi.objectstore.middleware.s3 import acl
-from pilvi.objectstore.middleware.s3.call import S3_ETAG, S3Call, document
+from pilvi.objectstore.middleware.s3.call import S3Call, document
 from pilvi.objectstore.middleware.s3.faults import S3Refused
 from pilvi.objectstore.middleware.s3.payload import md5_hex
 from pilvi.objectstore.proxy.conditional import seconds
 from pilvi.objectstore.proxy.message import Response, is_true, quoted
+from pilvi.objectstore.proxy.object_ import KEPT, OPEN_TO_ALL, S3_ETAG
 
 CONDITIONS = ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "range")
 SHOWN = ("content-type", "content-length", "content-encoding", "content-disposition", "content-language", "content-range", "cache-control",
@@ -53,13 +55,16 @@ def shown(response: Response) -> dict[str, str]:
     if "etag" in given: headers["etag"] = f'"{given.get(S3_ETAG) or given["etag"].strip(chr(34))}"'
     version = given.get("x-object-version-id")
     if version: headers["x-amz-version-id"] = version
+    if given.get("x-delete-at", "").isdigit():
+        end = formatdate(int(given["x-delete-at"]), usegmt=True)
+        headers["x-amz-expiration"] = f'expiry-date="{end}", rule-id="swift-object-expiration"'
     return headers
 
 
 async def put(call: S3Call) -> Response:
     """PUT /bucket/key"""
     if "x-amz-copy-source" in call.headers: return await _copy(call)
-    headers = call.metadata() | _length(call)
+    headers = call.metadata() | _length(call) | acl.headers_of_object(call)
     if "content-md5" in call.headers: headers["etag"] = md5_hex(call.headers["content-md5"])
     conditional(call)
     if "if-none-match" in call.headers: headers["if-none-match"] = call.headers["if-none-match"]
@@ -98,6 +103,7 @@ async def _copy(call: S3Call) -> Response:
     if headers["x-copy-from"] == quoted(f"{call.bucket}/{call.key}") and directive == "COPY" and not query:
         raise S3Refused("InvalidRequest", "This copy request is illegal because it is trying to copy an object to itself without changing "
                         "the object's metadata, storage class, website redirect location or encryption attributes.")
+    headers |= acl.headers_of_object(call)
     if directive == "REPLACE": headers |= call.metadata() | {"x-fresh-metadata": "true"}
     response = await call.swift("PUT", call.bucket, call.key, headers=headers, query=query)
     told = shown(response)
@@ -139,19 +145,24 @@ async def remove(call: S3Call, key: str, version: str | None) -> Response:
 
 
 async def show_acl(call: S3Call) -> Response:
-    """GET /bucket/key?acl: that of its bucket."""
-    await (await call.swift("HEAD", call.bucket, call.key)).close()
-    response = await call.swift("HEAD", call.bucket)
+    """GET /bucket/key?acl"""
+    head = await call.swift("HEAD", call.bucket, call.key)
+    await head.close()
+    bucket = await call.swift("HEAD", call.bucket)
     if not call.request.owner: raise S3Refused("AccessDenied")
-    return acl.policy(call, response.headers)
+    return acl.policy(call, bucket.headers, OPEN_TO_ALL in head.headers)
 
 
 async def set_acl(call: S3Call) -> Response:
-    """PUT /bucket/key?acl: an object has its bucket's list; another is not offered."""
-    await (await call.swift("HEAD", call.bucket, call.key)).close()
+    """PUT /bucket/key?acl: what is in a bucket that everybody may read can't be closed."""
+    if "versionId" in call.query: raise S3Refused("NotImplemented")
+    head = await call.swift("HEAD", call.bucket, call.key)
+    await head.close()
     bucket = await call.swift("HEAD", call.bucket)
-    public = ".r:*" in bucket.headers.get("x-container-read", "").split(",")
-    if ("READ" in acl.granted(call, await call.body())) != public: raise S3Refused("NotImplemented")
+    rights = acl.granted(call, await call.body())
+    if acl.is_public(bucket.headers) and not rights: raise S3Refused("NotImplemented")
+    kept = {name: value for name, value in head.headers.items() if name.startswith("x-object-meta-") or name in KEPT}
+    await call.swift("POST", call.bucket, call.key, headers=kept | ({OPEN_TO_ALL: "true"} if rights else {}))
     return Response(200)
 
 

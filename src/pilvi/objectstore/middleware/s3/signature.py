@@ -19,6 +19,8 @@ from pilvi.objectstore.middleware.s3.faults import S3Refused
 
 SKEW_SECONDS = 15 * 60.0
 LONGEST_SECONDS = 7 * 86400
+NO_NUMBER = "X-Amz-Expires should be a number"
+LAST_SECOND = (1 << 31) - 1
 V4 = "AWS4-HMAC-SHA256"
 UNSIGNED = "UNSIGNED-PAYLOAD"
 STREAMING = "STREAMING-"
@@ -99,10 +101,11 @@ def _v4_header(method: str, raw_path: str, query_string: str, headers: dict[str,
 
 def _v4_query(method: str, raw_path: str, query_string: str, headers: dict[str, str], query: dict[str, str], now: float) -> Signed:
     try: expires = int(query["X-Amz-Expires"])
-    except (KeyError, ValueError): raise S3Refused("AuthorizationQueryParametersError") from None
+    except (KeyError, ValueError): raise S3Refused("AuthorizationQueryParametersError", NO_NUMBER) from None
     if expires < 0: raise S3Refused("AuthorizationQueryParametersError", "X-Amz-Expires must be non-negative")
+    if expires >= 1 << 63: raise S3Refused("AuthorizationQueryParametersError", NO_NUMBER)
     if expires > LONGEST_SECONDS:
-        raise S3Refused("AuthorizationQueryParametersError", "X-Amz-Expires must be less than a week (in seconds); that is, 604800")
+        raise S3Refused("AuthorizationQueryParametersError", f"X-Amz-Expires must be less than {LONGEST_SECONDS} seconds")
     wanted = ("X-Amz-Credential", "X-Amz-SignedHeaders", "X-Amz-Signature", "X-Amz-Date")
     if query["X-Amz-Algorithm"] != V4 or not all(name in query for name in wanted): raise S3Refused("AuthorizationQueryParametersError")
     credential, signed_headers, signature, moment = (query[name] for name in wanted)
@@ -163,6 +166,7 @@ def _v2_header(method: str, raw_path: str, query_string: str, headers: dict[str,
 def _v2_query(method: str, raw_path: str, query_string: str, headers: dict[str, str], query: dict[str, str], now: float) -> Signed:
     try: expires = int(query["Expires"])
     except (KeyError, ValueError): raise S3Refused("AccessDenied", "Query-string authentication requires the Expires parameter") from None
+    if expires > LAST_SECOND: raise S3Refused("AccessDenied", "Invalid date (should be seconds since epoch)")
     if now > expires: raise S3Refused("AccessDenied", "Request has expired")
     return _v2(query["AWSAccessKeyId"], query["Signature"], method, raw_path, query_string, headers, str(expires))
 
