@@ -1,4 +1,4 @@
-"""keystoneauth and openstacksdk, unmodified, with every way to sign in that clouds.yaml has here."""
+"""keystoneauth and openstacksdk, unmodified, with every way to sign in that clouds.yaml has here, and with users of a real LDAP server."""
 from __future__ import annotations
 
 import base64
@@ -14,6 +14,7 @@ from keystoneauth1.exceptions import MissingAuthMethods, Unauthorized
 from keystoneauth1.identity import v3
 from keystoneauth1.session import Session
 from openstack.config import OpenStackConfig
+from tests.ldap_server import OPTIONS, PEOPLE, Slapd, ldap_server
 from tests.outside.clouds import Cloud, free_port
 
 from pilvi.identity.signature import passcode
@@ -29,6 +30,11 @@ def cloud(cloud_at: Callable[[str], Cloud]) -> Iterator[Cloud]:
     assert done.returncode == 0, done.stdout + done.stderr
     yield made
     made.pilvi("down")
+
+
+@pytest.fixture(scope="module")
+def slapd() -> Iterator[Slapd]:
+    yield from ldap_server()
 
 
 def connect(path: Path, name: str) -> Any:
@@ -84,3 +90,29 @@ def test_a_trust(cloud: Cloud) -> None:
     assert acting.get_access(Session()).user_id == demo.current_user_id
     demo.identity.delete_trust(trust)
     with pytest.raises(Unauthorized): v3.Password(url, user_id=helper.id, password="help", trust_id=trust.id).get_token(Session())
+
+
+def test_users_from_ldap(cloud: Cloud, slapd: Slapd) -> None:
+    known = cloud.state / "clouds.yaml"
+    admin = connect(known, "pilvi")
+    domain = admin.identity.create_domain(name="corp")
+    config = {"config": {"identity": {"driver": "ldap"}, "ldap": OPTIONS | {"url": slapd.url}}}
+    assert admin.identity.put(f"/domains/{domain.id}/config", json=config).status_code == 201
+    assert {user["Name"] for user in cloud.admin.json("user", "list", "--domain", "corp")} == set(PEOPLE)
+    project = connect(known, "pilvi-demo").current_project_id
+    cloud.admin.run("role", "add", "--user", "jo", "--user-domain", "corp", "--project", project, "member")
+    cloud.admin.run("role", "add", "--group", "ops", "--group-domain", "corp", "--project", project, "reader")
+    ops = cloud.admin.json("group", "show", "--domain", "corp", "ops")["id"]
+    assert [user["Name"] for user in cloud.admin.json("user", "list", "--group", ops)] == ["kim"]
+    assert "does not support write" in cloud.admin.run("user", "set", "--domain", "corp", "--description", "x", "jo", fails=True)
+    url = admin.config.get_auth_args()["auth_url"]
+
+    def signed_in(name: str, password: str) -> v3.Password:
+        return v3.Password(url, username=name, password=password, user_domain_name="corp", project_id=project)
+
+    jo = openstack.connection.Connection(session=Session(signed_in("jo", "jo-secret")), region_name="RegionOne")
+    assert list(jo.compute.servers()) == [] and list(jo.block_storage.volumes()) == [], "the other services know the user, too"
+    kim = signed_in("kim", "kim-secret").get_access(Session())
+    assert kim.role_names == ["reader"] and kim.user_domain_name == "corp"
+    for name, password in (("jo", "wrong"), ("off", "off-secret"), ("twin", "twin-secret"), ("nobody", "x")):
+        with pytest.raises(Unauthorized): signed_in(name, password).get_access(Session())
