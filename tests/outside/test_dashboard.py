@@ -143,6 +143,17 @@ def test_a_server_from_launch_to_its_end(visit: Callable[..., User]) -> None:
     expect(user.row("web-1")).to_have_count(0)
 
 
+def test_a_part_that_does_not_come_is_asked_for_again(visit: Callable[..., User]) -> None:
+    user = visit()
+    user.page.route("**/assets/Tabs-*", lambda route: route.abort(), times=1)
+    user.go("Instances")
+    user.page.get_by_role("link", name="hello").click()
+    expect(user.page.get_by_role("tab", name="Action log")).to_be_visible()
+    user.page.route("**/assets/Topology-*", lambda route: route.abort())
+    user.go("Network topology")
+    expect(user.page.get_by_role("alert")).to_contain_text("This page failed")  # not for ever
+
+
 def test_what_others_do_appears_by_itself(visit: Callable[..., User], outside: furnish.Cloud) -> None:
     user = visit()
     user.go("Volumes")
