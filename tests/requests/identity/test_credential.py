@@ -96,6 +96,10 @@ def test_a_signed_ec2_request_gets_a_token(admin: Client, agent: Client, demo: C
     reply = ask()
     assert reply.status == 200 and reply.body["token"]["project"]["id"] == "home" and nobody.alive(reply.headers["X-Subject-Token"])
     assert ask(signature="x").status == ask(params={"Timestamp": "2001-01-01T00:00:00Z"}).status == 401
+    log = [json.loads(row["record"]) for row in admin.get("/v3/pilvi-audit")["records"]]
+    told = [each for each in log if each["action"] == "authenticate" and each["attachments"][0]["content"] == "ec2credential"]
+    assert [(each["outcome"], each["initiator"]["id"], each.get("reason", {}).get("reasonCode")) for each in told] == [
+        ("success", "user-demo", None), ("failure", made["access"], "401"), ("failure", made["access"], "401")]
     assert admin.ask("PATCH", "/v3/users/user-demo", {"user": {"enabled": False}}).status == 200 and ask().status == 401
 
 

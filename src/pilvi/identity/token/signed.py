@@ -12,10 +12,10 @@ from typing import Any
 
 from pilvi.core import clock
 from pilvi.core.context import Call
-from pilvi.core.errors import Invalid, Unauthenticated
+from pilvi.core.errors import Failure, Invalid, Unauthenticated
 from pilvi.core.http.app import Response
 from pilvi.identity import errors
-from pilvi.identity.resources import trust
+from pilvi.identity.resources import audit_record, trust
 from pilvi.identity.resources.credential import BINDINGS, EC2, Credential, ec2_id, pair_of
 from pilvi.identity.resources.policies import permit
 from pilvi.identity.resources.user import User
@@ -24,15 +24,34 @@ from pilvi.identity.token import issue
 from pilvi.identity.token.methods import Proof, enabled
 from pilvi.identity.token.scope import Scope
 
+METHODS = ["ec2credential"]
 SIGNATURE_SECONDS = 900.0
 """Keystone's auth_ttl: an older request is taken for one that was played again."""
 
 
 def from_ec2(call: Call) -> Response:
-    """POST /v3/ec2tokens"""
+    """POST /v3/ec2tokens. Each attempt is told to the audit log; s3tokens' are not: there every S3 request is one."""
     permit(call, "ec2tokens_validate")
-    response = _issued(call, lambda secret, given: [aws.of_query(secret, request) for request in _hosts(given)])
+    assert call.application is not None
+    database = call.application.database
+    try: response = _issued(call, lambda secret, given: [aws.of_query(secret, request) for request in _hosts(given)])
+    except Failure as failure:
+        with database.write() as db: audit_record.note_login(db, _named(call), "failure", METHODS, reason=str(failure.status))
+        raise
+    with database.write() as db: audit_record.note_login(db, response.body["token"]["user"]["id"], "success", METHODS)
     return Response(200, response.body, response.headers)
+
+
+def _named(call: Call) -> str:
+    """Whom an attempt that failed was about: the access key as the client wrote it (no secret). Its owner need not have sent it."""
+    given = _given(call.body)
+    return str(given.get("access", ""))[:64] if isinstance(given, dict) else ""
+
+
+def _given(body: Any) -> Any:
+    """The signed request under any of the names that clients use; None if there is none."""
+    if not isinstance(body, dict): return None
+    return body.get("credentials") or body.get("credential") or body.get("ec2Credentials")
 
 
 def from_s3(call: Call) -> Response:
@@ -57,7 +76,7 @@ def _issued(call: Call, signatures: Callable[[str, dict[str, Any]], list[str]]) 
     assert call.application is not None
     app, body = call.application, call.body
     if not isinstance(body, dict) or not body: raise Invalid("request must include a request body")
-    given = body.get("credentials") or body.get("credential") or body.get("ec2Credentials")
+    given = _given(body)
     if not isinstance(given, dict) or not isinstance(given.get("access"), str): raise Unauthenticated("EC2 Signature not supplied")
     with app.database.read() as db:
         row = db.get(Credential, ec2_id(given["access"]))
@@ -70,7 +89,7 @@ def _issued(call: Call, signatures: Callable[[str, dict[str, Any]], list[str]]) 
         if not enabled(db, user): raise Unauthenticated()
     assert user is not None
     wish = Scope("project", row.project_id or "", delegation, held.expires_at if held else None)
-    payload, facts = issue.prepare(app, Proof(user), ["ec2credential"], wish)
+    payload, facts = issue.prepare(app, Proof(user), METHODS, wish)
     return issue.answer(call, payload, facts)
 
 
