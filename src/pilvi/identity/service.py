@@ -83,7 +83,7 @@ def start(application: Application) -> None:
     keyring = Keyring(application.database, application.state["master_key"], rotation_seconds=config.key_rotation_seconds,
                       token_seconds=config.token_seconds)
     keyring.prepare()
-    application.state |= {"keyring": keyring, "stories": OrderedDict(), "facts": OrderedDict(),
+    application.state |= {"keyring": keyring, "stories": OrderedDict(), "facts": OrderedDict(), "reaches": OrderedDict(),
                           "directories": Sources(application, DIRECTORIES.get)}
     application.database.written.append(auth.committed)
     with application.database.write() as db: audit_record.prepare(db)

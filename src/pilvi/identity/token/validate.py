@@ -29,7 +29,7 @@ from pilvi.identity.resources.user import User
 from pilvi.identity.token.facts import Facts, facts_of
 from pilvi.identity.token.formats import Payload
 
-FACTS_SECONDS, FACTS_REMEMBERED = 0.5, 10_000
+FACTS_SECONDS, FACTS_REMEMBERED, REACHES_REMEMBERED = 0.5, 10_000, 1_000
 """With what services remember (core/http/auth.py) no more than a second."""
 
 
@@ -57,12 +57,11 @@ def read(app: Application, token: str) -> Payload | None:
 
 
 class Known(Struct):
-    """A token that is good, until when that need not be looked at again, and its catalogue as of so many commits."""
+    """A token that is good, and until when that need not be looked at again."""
     payload: Payload
     facts: Facts
     until: float
     epoch: int
-    catalogue: tuple[int, dict[str, Any]] | None = None
 
 
 def known(app: Application, token: str) -> Known | None:
@@ -102,11 +101,16 @@ def reach_of(app: Application, payload: Payload) -> dict[str, Any]:
     return {"catalog": services, **({"service_providers": providers} if providers else {})}
 
 
-def _remembered_reach(app: Application, found: Known) -> dict[str, Any]:
-    """The same; read again when this process has written anything since, or the token is looked at again."""
-    commits = app.database.commits
-    if found.catalogue is None or found.catalogue[0] != commits: found.catalogue = commits, reach_of(app, found.payload)
-    return found.catalogue[1]
+def _remembered_reach(app: Application, payload: Payload) -> dict[str, Any]:
+    """The same for all tokens of a user in a project, for FACTS_SECONDS; read again once this process has written anything."""
+    memory: OrderedDict[tuple[str, str, str], tuple[int, float, dict[str, Any]]] = app.state["reaches"]
+    key, commits, now = (payload.scope, payload.scope_id, payload.user_id), app.database.commits, clock.now()
+    found = memory.get(key)
+    if found and found[0] == commits and found[1] > now: return found[2]
+    reach = reach_of(app, payload)
+    memory[key] = commits, now + FACTS_SECONDS, reach
+    while len(memory) > REACHES_REMEMBERED: memory.pop(next(iter(memory)), None)
+    return reach
 
 
 def identify(app: Application, token: str) -> Identity:
@@ -143,7 +147,7 @@ def show(call: Call) -> Response:
         payload, facts = found.payload, found.facts
         carried |= {"user": facts.user["name"], "roles": sorted(facts.roles.values())}
     if story and "validated" in story.steps: _link_login(call.application, payload, story)
-    reach = None if "nocatalog" in dict(call.request.query) or not payload.scope else _remembered_reach(call.application, found)
+    reach = None if "nocatalog" in dict(call.request.query) or not payload.scope else _remembered_reach(call.application, payload)
     return Response(200, body_of(payload, facts, reach),
                     {"X-Subject-Token": call.request.headers["x-subject-token"], "Vary": "X-Auth-Token"})
 
