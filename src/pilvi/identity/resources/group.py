@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import and_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pilvi.core.context import Call
@@ -21,6 +21,7 @@ from pilvi.identity.resources.assignment import forget_actor
 from pilvi.identity.resources.domain import add_extras, place_in_domain
 from pilvi.identity.resources.domain_config import kept_elsewhere
 from pilvi.identity.resources.membership import Membership, leave
+from pilvi.identity.resources.relative import known_here
 
 
 class Group(HexIdentified, Base):
@@ -46,14 +47,6 @@ def place(call: Call, group: Group, values: dict[str, Any]) -> None:
 def visible(call: Call) -> Any:
     """A domain's token sees the domain's groups."""
     return Group.domain_id == call.identity.domain_id if call.identity.domain_id else None
-
-
-def alive(call: Call) -> Any:
-    """Groups of a directory are listed where their domain is asked for."""
-    there = Group.gone.is_(False)
-    at_list = call.request is not None and call.request.path.rstrip("/") == RESOURCE.path
-    if not at_list or call.identity.domain_id or call.request.one("domain_id"): return there  # type: ignore[union-attr]
-    return and_(there, Group.local_id.is_(None))
 
 
 def change(call: Call, group: Group, values: dict[str, Any]) -> None:
@@ -87,5 +80,5 @@ def render(call: Call, rows: list[Any], bodies: list[dict[str, Any]]) -> None:
 
 RESOURCE = Resource(
     Group, "group", "/v3/groups", KEYSTONE, owner=None, missing=errors.GroupNotFound, default_sort=[("name", False)],
-    policy=policies.verbs("group"), visible=visible, alive=alive, told_missing=("delete",),
+    policy=policies.verbs("group"), visible=visible, alive=known_here("group"), told_missing=("delete",),
     on_create=place, on_update=change, on_delete=remove, on_render=render)

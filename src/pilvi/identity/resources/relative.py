@@ -4,7 +4,10 @@ Source: Identity API v3; every list that hangs below another resource has the sa
 """
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+
+from sqlalchemy import and_
 
 from pilvi.core.context import Call
 from pilvi.core.resource import Resource
@@ -34,6 +37,19 @@ def listed(call: Call, name: str, ids: Any, *, within_domain: bool = False) -> d
     if within_domain and call.identity.domain_id: query = query.where(table.domain_id == call.identity.domain_id)
     rows = list(query)
     return {kind.plural: kind.render(call, rows), "links": links(call)}
+
+
+def known_here(name: str) -> Callable[[Call], Any]:
+    """`Resource.alive` of what directories have, too: such entries are listed where their domain is asked for, until they are gone."""
+    def alive(call: Call) -> Any:
+        kind = resource(call, name)
+        table: Any = kind.table
+        there = table.gone.is_(False)
+        at_list = call.request is not None and call.request.path.rstrip("/") == kind.path
+        if not at_list or call.identity.domain_id or call.request.one("domain_id"): return there  # type: ignore[union-attr]
+        return and_(there, table.local_id.is_(None))
+
+    return alive
 
 
 def links(call: Call) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sqlalchemy import and_, delete, select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pilvi.core import clock
@@ -25,6 +25,7 @@ from pilvi.identity.resources.assignment import forget_actor
 from pilvi.identity.resources.domain import add_extras, place_in_domain
 from pilvi.identity.resources.domain_config import kept_elsewhere
 from pilvi.identity.resources.membership import Membership, leave
+from pilvi.identity.resources.relative import known_here
 from pilvi.identity.token import passwords
 
 DAY = 86_400.0
@@ -117,14 +118,6 @@ def visible(call: Call) -> Any:
     return User.domain_id == call.identity.domain_id if call.identity.domain_id else None
 
 
-def alive(call: Call) -> Any:
-    """Users of a directory are listed where their domain is asked for."""
-    there = User.gone.is_(False)
-    at_list = call.request is not None and call.request.path.rstrip("/") == RESOURCE.path
-    if not at_list or call.identity.domain_id or call.request.one("domain_id"): return there  # type: ignore[union-attr]
-    return and_(there, User.local_id.is_(None))
-
-
 def check_name(call: Call, user: User, values: dict[str, Any]) -> None:
     """Raises NameTaken."""
     assert call.db is not None
@@ -175,5 +168,5 @@ def clean(call: Call, rows: list[Any], bodies: list[dict[str, Any]]) -> None:
 
 RESOURCE = Resource(
     User, "user", "/v3/users", KEYSTONE, owner=None, missing=errors.UserNotFound, default_sort=[("name", False)],
-    policy=policies.verbs("user"), visible=visible, alive=alive,
+    policy=policies.verbs("user"), visible=visible, alive=known_here("user"),
     before=hash_given, on_create=place, on_update=change, on_delete=remove, on_render=clean)
