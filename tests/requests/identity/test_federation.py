@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from msgspec.structs import replace
 from oidc_provider_mock import run_server_in_thread
 from tests.requests.identity.cloud import Client
 
@@ -104,7 +105,7 @@ def acme(identity: Application, admin: Client, tmp_path: Path) -> Iterator[Acme]
     with run_server_in_thread() as server:
         url = f"http://127.0.0.1:{server.server_port}"
         identity.state["federation_directory"] = tmp_path
-        identity.state["dashboard_origin"] = "http://cloud/dashboard/websso"
+        identity.config = replace(identity.config, trusted_dashboards=["http://cloud/dashboard/websso"])
         (tmp_path / "acme.toml").write_text(f'[openid]\nissuer = "{url}"\nclient_id = "pilvi"\nclient_secret = "secret"\n')
         put(admin, "identity_providers/acme", {"identity_provider": {"enabled": True, "domain_id": "default"}})
         put(admin, "mappings/people", {"mapping": {"rules": RULES}})

@@ -15,6 +15,7 @@ from urllib.parse import urlencode, urlsplit
 
 import httpx
 import pytest
+from msgspec.structs import replace
 from tests.outside.clouds import free_port
 from tests.requests.identity.cloud import Client
 
@@ -100,7 +101,7 @@ def _fields(page: str) -> dict[str, str]:
 @pytest.fixture
 def acme(identity: Application, admin: Client, provider: str, tmp_path: Path) -> Acme:
     identity.state["federation_directory"] = tmp_path
-    identity.state["dashboard_origin"] = ORIGIN
+    identity.config = replace(identity.config, trusted_dashboards=[ORIGIN])
     (tmp_path / "acme.toml").write_text('[saml]\nmetadata = "acme.xml"\n')
     (tmp_path / "acme.xml").write_bytes(httpx.get(f"{provider}/saml/metadata", timeout=60).content)
     for path, body in (("identity_providers/acme", {"identity_provider": {

@@ -60,7 +60,7 @@ def check_origin(call: Call) -> str:
     """Where the browser is to bring its token. Raises LoginRefused for what is no dashboard of ours."""
     assert call.application is not None and call.request is not None
     origin = call.request.one("origin") or ""
-    if origin not in call.application.config.trusted_dashboards and origin != call.application.state.get("dashboard_origin"):
+    if origin not in call.application.config.trusted_dashboards:
         raise errors.LoginRefused(f"{origin or 'The origin'} is not a trusted dashboard host.")
     return origin
 
