@@ -76,3 +76,15 @@ def test_a_change_is_seen_by_a_token_that_was_looked_at_a_moment_ago(admin: Clie
         assert seen() == [f"kind-{number}"]
         assert admin.ask("DELETE", f"/v3/services/{made['id']}").status == 204
         assert seen() == []
+
+
+def test_each_user_and_scope_has_a_catalogue_of_its_own(admin: Client, nobody: Client) -> None:
+    service = admin.make("service", type="object-store")
+    admin.make("endpoint", service_id=service["id"], interface="public", url="http://x/%(project_id)s/$(user_id)s")
+    system = {"system": {"all": True}}
+    tokens = [(user, nobody.sign_in(user, scope=scope).headers["X-Subject-Token"], scope)
+              for user, scope in (("demo", "home"), ("demo", "home"), ("admin", "home"), ("admin", system))]
+    for user, token, scope in [*tokens, *tokens]:
+        shown, = admin.validated(token).body["token"]["catalog"]
+        urls = [endpoint["url"] for endpoint in shown["endpoints"]]
+        assert len(urls) == (0 if scope is system else 1) and all(url.endswith(f"/user-{user}") for url in urls)
