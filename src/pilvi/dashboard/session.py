@@ -119,7 +119,7 @@ def sign_in(call: Call) -> Response:
         answer = refusal.facts.get("answer")
         rules = answer.get("required_auth_methods") if isinstance(answer, dict) else None
         if not rules: raise errors.SignInRefused() from None
-        if "passcode" not in asked and any(set(rule) <= FACTORS for rule in rules): raise errors.PasscodeNeeded() from None
+        if any(set(rule) <= FACTORS for rule in rules): raise errors.PasscodeNeeded() from None
         raise errors.OtherFactorsNeeded() from None
     return enter(call, unscoped.headers["x-subject-token"], unscoped.json()["token"]["user"]["id"], asked.get("project"))
 
