@@ -72,6 +72,27 @@ def test_power(processes: Cloud, verb: str, victim: str) -> None:
 
 
 @pytest.mark.parametrize("victim", ["control", "agent"])
+@pytest.mark.parametrize("word", ["confirmResize", "revertResize"])
+def test_resize(processes: Cloud, word: str, victim: str) -> None:
+    demo, admin, server = boot(processes, f"{word.lower()}-{victim}")
+    flavor = next(one["id"] for one in demo.ask("compute", "GET", "/v2.1/flavors")["flavors"] if one["name"] == "m1.micro")
+    held = allocated(admin, server["id"])
+    for action, end in (({"resize": {"flavorRef": flavor}}, "VERIFY_RESIZE"), ({word: None}, "ACTIVE")):
+        demo.ask("compute", "POST", f"/v2.1/servers/{server['id']}/action", action)
+        kill(processes.state, victim)
+        after = settled(demo, server["name"])
+        assert after and after["status"] == end, after
+    assert (allocated(admin, server["id"]) == held) == (word == "revertResize")
+    delete(demo, admin, processes.state, server)
+
+
+def allocated(admin: Session, server_id: str) -> Any:
+    """What placement holds for the server."""
+    held = patiently(lambda: admin.ask("placement", "GET", f"/allocations/{server_id}"))["allocations"]
+    return [provider["resources"] for provider in held.values()]
+
+
+@pytest.mark.parametrize("victim", ["control", "agent"])
 def test_volume_comes_and_goes(processes: Cloud, victim: str) -> None:
     demo, admin, server = boot(processes, f"attach-{victim}")
     id, path = volume_beside(demo, admin, server), f"/v2.1/servers/{server['id']}/os-volume_attachments"

@@ -8,7 +8,7 @@ from typing import Any
 import openstack
 import pytest
 from openstack.config import OpenStackConfig
-from openstack.exceptions import ForbiddenException, NotFoundException
+from openstack.exceptions import BadRequestException, ConflictException, ForbiddenException, NotFoundException
 from tests.outside.clouds import Cloud, free_port
 
 pytestmark = pytest.mark.slow
@@ -55,6 +55,7 @@ def test_a_member_builds_and_removes_everything(cloud: Cloud, tmp_path: Path) ->
     assert [a.volume_id for a in demo.compute.volume_attachments(server)] == [volume.id]
     assert [action.action for action in demo.compute.server_actions(server)][-1] == "create"
 
+    _resize(demo, server)
     assert demo.delete_server(server.id, wait=True, timeout=60)
     assert demo.delete_volume(volume.id, wait=True, timeout=60)
     demo.delete_floating_ip(address.id)
@@ -62,6 +63,30 @@ def test_a_member_builds_and_removes_everything(cloud: Cloud, tmp_path: Path) ->
     assert demo.delete_router(router.id) and demo.delete_network(net.id) and demo.delete_security_group(group.id)
     assert demo.delete_keypair("sdk-key") and demo.delete_image(image.id, wait=True, timeout=60)
     assert not list(demo.compute.servers()) and not list(demo.block_storage.volumes())
+
+
+def _resize(demo: Any, server: Any) -> None:
+    """There and back, then there to stay; a flavor that asks too much changes nothing."""
+    flavors = {flavor.name: flavor.id for flavor in demo.compute.flavors()}
+
+    def become(status: str) -> Any:
+        return demo.compute.wait_for_server(server, status=status, failures=["ERROR"], interval=0.2, wait=60)
+
+    for flavor, message in ((flavors["m1.nano"], "must change flavor"), ("nothing", "could not be found")):
+        with pytest.raises(BadRequestException, match=message): demo.compute.resize_server(server, flavor)
+    with pytest.raises(ConflictException): demo.compute.confirm_server_resize(server)
+    demo.compute.resize_server(server, flavors["m1.micro"])
+    assert become("VERIFY_RESIZE").flavor.ram == 192
+    with pytest.raises(ConflictException): demo.compute.stop_server(server)
+    demo.compute.revert_server_resize(server)
+    assert become("ACTIVE").flavor.ram == 128
+    demo.compute.resize_server(server, flavors["m1.micro"])
+    become("VERIFY_RESIZE")
+    demo.compute.confirm_server_resize(server)
+    assert become("ACTIVE").flavor.ram == 192
+    with pytest.raises(BadRequestException, match="can't be made smaller"): demo.compute.resize_server(server, flavors["m1.nano"])
+    actions = [action.action for action in demo.compute.server_actions(server)]
+    assert actions[:4] == ["confirmResize", "resize", "revertResize", "resize"]
 
 
 def test_an_administrator_sees_hosts_and_a_member_does_not(cloud: Cloud) -> None:

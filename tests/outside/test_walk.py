@@ -148,6 +148,7 @@ def test_walk(cloud: Cloud, tmp_path: Path) -> None:
 
     _volumes(demo, key, address)
     _power(demo, key, address)
+    _resize(demo, key, address)
     assert second["id"]
 
     for name in ("first", "second"): demo.run("server", "delete", "--wait", name)
@@ -204,3 +205,33 @@ def _power(demo: Client, key: Path, address: str) -> None:
     assert ssh(key, address, "cat /root/proof").strip() == "user-data-was-here"
     demo.run("server", "reboot", "--hard", "--wait", "first")
     assert ssh(key, address, "hostname").strip() == "first"
+
+
+def _resize(demo: Client, key: Path, address: str) -> None:
+    """What a guest wrote after a resize that is taken back is gone; one that is confirmed stays."""
+    size = "head -1 /proc/meminfo | tr -dc 0-9; echo; cat /sys/block/vda/size; ls /root"
+
+    def told() -> tuple[bool, int, bool]:
+        """(more memory, GiB of disk, the file is there)"""
+        memory, sectors, *files = ssh(key, address, size).split()
+        return int(memory) > 140_000, int(sectors) >> 21, "later" in files
+
+    def is_now(status: str) -> None:
+        wait(lambda: demo.json("server", "show", "first")["status"] == status, lambda: f"{status}: {demo.json('server', 'show', 'first')}")
+
+    assert told() == (False, 1, False)
+    demo.run("server", "resize", "--flavor", "m1.micro", "first")
+    is_now("VERIFY_RESIZE")
+    assert told() == (True, 2, False)
+    ssh(key, address, "touch /root/later; sync")
+    demo.run("server", "resize", "revert", "first")
+    is_now("ACTIVE")
+    assert told() == (False, 1, False)
+    demo.run("server", "stop", "first")
+    is_now("SHUTOFF")
+    demo.run("server", "resize", "--flavor", "m1.micro", "--wait", "first")
+    demo.run("server", "resize", "confirm", "first")
+    is_now("SHUTOFF")
+    demo.run("server", "start", "first")
+    is_now("ACTIVE")
+    assert told() == (True, 2, False)

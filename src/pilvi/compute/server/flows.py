@@ -5,5 +5,6 @@ from pilvi.compute.server.attach import ATTACH
 from pilvi.compute.server.boot import BOOT
 from pilvi.compute.server.delete import DELETE
 from pilvi.compute.server.power import POWER
+from pilvi.compute.server.resize import RESIZE
 
-FLOWS = {flow.name: flow for flow in (BOOT, DELETE, *POWER, *ATTACH)}
+FLOWS = {flow.name: flow for flow in (BOOT, DELETE, *POWER, *RESIZE, *ATTACH)}

@@ -26,7 +26,7 @@ from pilvi.orchestration.types.interface import (
     string,
 )
 from pilvi.orchestration.types.neutron.resource import Resources, given, subnets_on
-from pilvi.orchestration.types.nova import block_devices, server_facts, server_networks, user_data
+from pilvi.orchestration.types.nova import block_devices, server_facts, server_networks, server_size, user_data
 from pilvi.orchestration.types.rest import RestResource, resolve
 
 ID = re.compile("[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}")
@@ -134,7 +134,6 @@ class Server(RestResource):
 
     def update(self, work: Work, changes: Mapping[str, Any]) -> None:
         policies = {**work.properties, **changes}
-        if "flavor" in changes: raise NotServed(what="resizing of servers; give flavor_update_policy: REPLACE")
         if "image" in changes: raise NotServed(what="rebuilding of servers; give image_update_policy: REPLACE")
         if "user_data" in changes and policies["user_data_update_policy"] == "REBUILD":
             raise NotServed(what="rebuilding of servers; give user_data_update_policy: REPLACE")
@@ -144,9 +143,14 @@ class Server(RestResource):
         if "metadata" in changes: work.ask("compute", "PUT", f"{item}/metadata", {"metadata": _words(changes["metadata"])})
         if "tags" in changes: work.ask("compute", "PUT", f"{item}/tags", {"tags": changes["tags"] or []})
         if "networks" in changes: server_networks.plan_change(work, changes["networks"])
+        if "flavor" in changes: server_size.ask_for(work, item, self._flavor(work, changes))
 
     def updated(self, work: Work, changes: Mapping[str, Any]) -> bool:
+        if "flavor" in changes and not server_size.reached(work, self.item(work), self._flavor(work, changes)): return False
         return "networks" not in changes or server_networks.changed(work)
+
+    def _flavor(self, work: Work, changes: Mapping[str, Any]) -> str:
+        return str(resolve(work, self.properties["flavor"], changes["flavor"]))
 
     def deleted(self, work: Work) -> bool:
         if work.physical_id:
