@@ -188,6 +188,8 @@ def host(control: Ovn, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ovn
     directory = tmp_path_factory.mktemp("host")
     before = traces_on_host(directory)
     host = OvnHost(directory / "ovn", host="one", external_cidr=CIDR, external_gateway=GATEWAY, tag=TAG)
+    # What is left when a vswitchd is killed just after it made its datapath: no other could make one while it is there.
+    succeeds("ip", "tuntap", "add", "dev", "ovs-netdev", "mode", "tap")
     host.start(control.facts())
     eventually(lambda: not succeeded_binding(control), "the host joins")
     yield host
