@@ -1,6 +1,8 @@
 """The real network: switches, routers and rules of OVN between namespaces that behave like guests. Needs root, OVN and Open vSwitch."""
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import signal
 import socket
@@ -32,6 +34,7 @@ from pilvi.network.drivers.ovn.control import Ovn
 from pilvi.network.drivers.ovn.host import OvnHost
 
 pytestmark = pytest.mark.real
+TUNSETIFF, TAP_WITHOUT_INFORMATION = 0x400454CA, 0x1002
 
 # Names and addresses on the host are this process's own, so that several runs can share a machine (198.18.0.0/15 is for tests, RFC 2544).
 TAG = f"pt{os.getpid() & 0xFFFF:04x}"
@@ -188,14 +191,21 @@ def host(control: Ovn, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ovn
     directory = tmp_path_factory.mktemp("host")
     before = traces_on_host(directory)
     host = OvnHost(directory / "ovn", host="one", external_cidr=CIDR, external_gateway=GATEWAY, tag=TAG)
-    # What is left when a vswitchd is killed just after it made its datapath: no other could make one while it is there.
-    succeeds("ip", "tuntap", "add", "dev", "ovs-netdev", "mode", "tap")
-    host.start(control.facts())
+    with held_tap("ovs-netdev"): host.start(control.facts())
     eventually(lambda: not succeeded_binding(control), "the host joins")
     yield host
     host.stop()
     assert traces_on_host(directory) == before
     assert not host.directory.exists()
+
+
+@contextlib.contextmanager
+def held_tap(name: str) -> Iterator[None]:
+    """A device that somebody holds: a vswitchd whose agent was killed before it could rename it. No other can make a datapath then."""
+    with open("/dev/net/tun", "rb+", buffering=0) as file:
+        with contextlib.suppress(OSError):  # it is there already
+            fcntl.ioctl(file, TUNSETIFF, struct.pack("16sH22x", name.encode(), TAP_WITHOUT_INFORMATION))
+        yield
 
 
 def succeeded_binding(control: Ovn) -> bool:
