@@ -15,7 +15,7 @@ from pilvi.core.bus.unix_socket import UnixSocketClient
 from pilvi.core.http import client
 from pilvi.core.http.client import Message, Reply
 
-SECONDS = 10.0
+SECONDS = 60.0
 
 
 @pytest.fixture()
