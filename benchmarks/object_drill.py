@@ -86,7 +86,7 @@ class Cluster:
         with (self.directory / f"n{zone}.log").open("ab") as log:
             command = [sys.executable, "-m", "pilvi.run.object_node", str(self.node(zone))]
             self.processes[zone] = subprocess.Popen(command, stdout=log, stderr=log)
-        for _ in range(200):
+        for _ in range(600):
             try: socket.create_connection(("127.0.0.1", self.ports[zone]), 1).close()
             except OSError: time.sleep(0.1)
             else: return

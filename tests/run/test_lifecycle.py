@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.outside.clouds import wait
 from tests.run.conftest import Here
 
 from pilvi.run import furnish, lifecycle, settings
@@ -42,13 +43,6 @@ def machines(here: Here) -> dict[str, str]:
     return {record["machine"]["name"]: record["power"] for record in found.values()}
 
 
-def wait(condition: Callable[[], bool], what: str, seconds: float = 90) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, what
-        time.sleep(0.3)
-
-
 @pytest.fixture(scope="module")
 def cloud(here: Callable[[str], Here]) -> Here:
     """One with a volume beside the first server. Its tests each leave it up."""
@@ -74,6 +68,7 @@ def test_down_and_up(cloud: Here) -> None:
     assert machines(cloud)["by-hand"] == "stopped", "held: an administrator starts it"
     cloud.session().ask("compute", "DELETE", f"/v2.1/servers/{made['id']}")
     wait(lambda: "by-hand" not in machines(cloud), "users still delete it")
+    wait(lambda: "by-hand" not in cloud.servers(), "and then it is gone")
 
 
 @slow
