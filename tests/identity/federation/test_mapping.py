@@ -66,7 +66,7 @@ def test_without_a_user_the_remote_user_is_taken() -> None:
     (rule([{"user": {"name": "{1}"}}], NAME), "stands for nothing"),
     (rule([{"user": {"name": "{0}"}}], {"type": "A", "any_one_of": ["x"]}), "stands for nothing"),
     (rule([USER], NAME, {"type": "A", "any_one_of": ["x"], "not_any_of": ["y"]}), "more than one condition"),
-    (rule([USER], NAME, {"type": "A", "regex": True, "any_one_of": ["("]}), "no regular expression"),
+    (rule([USER], NAME, {"type": "A", "regex": True, "any_one_of": ["("]}), "not a regular expression"),
     (rule([USER], NAME, {"type": "A", "regex": True, "whitelist": ["x" * 2000]}), "1024 characters")])
 def test_rules_that_could_not_be_applied(bad: dict[str, Any], word: str) -> None:
     with pytest.raises(Invalid, match=word): check([bad])

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from pilvi.compute import errors
 from pilvi.compute.resources.attachment import BlockDevice
 from pilvi.compute.server.states import ACTIVE, DELETED, ERROR, POWER, states_of, status
-from pilvi.core import clock, events, listing
+from pilvi.core import clock, events, listing, pattern
 from pilvi.core.context import Call
 from pilvi.core.crypto import new_id
 from pilvi.core.db.types import Instant, Json
@@ -86,6 +86,13 @@ def since(call: Call, values: list[str]) -> Any:
     """?changes-since="""
     try: return Server.updated_at >= clock.parse(values[-1])
     except ValueError: raise listing.FilterInvalid(name="changes-since", text=values[-1][:60], reason="It is not a time.") from None
+
+
+def by_name(call: Call, values: list[str]) -> Any:
+    """?name=: a regular expression that fits somewhere in it"""
+    try: pattern.linear(values[-1])
+    except ValueError as failure: raise listing.FilterInvalid(name="name", text=values[-1][:60], reason=str(failure)) from None
+    return Server.name.regexp_match(values[-1])
 
 
 def by_address(call: Call, values: list[str]) -> Any:
@@ -249,7 +256,7 @@ FILTERS: dict[str, listing.Filter] = {
     "image": lambda c, v: Server.image_id == v[-1],
     "flavor": lambda c, v: Server.flavor_id == v[-1], "host": for_admin(Server.host), "project_id": for_admin(Server.project_id),
     "tenant_id": for_admin(Server.project_id), "user_id": for_admin(Server.user_id), "vm_state": for_admin(Server.state),
-    "task_state": for_admin(Server.busy), "name": lambda c, v: Server.name.regexp_match(v[-1]), "deleted": lambda c, v: None,
+    "task_state": for_admin(Server.busy), "name": by_name, "deleted": lambda c, v: None,
     "uuid": lambda c, v: Server.id.in_(v), "reservation_id": lambda c, v: Server.reservation_id == v[-1]}
 RESOURCE = Resource(
     Server, "server", "/v2.1/servers", NOVA, verbs=(), owner="project_id", missing=errors.ServerNotFound, alive=alive, filters=FILTERS,

@@ -17,9 +17,17 @@ from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.orm import Session
 
 from pilvi.core.db.open import OPEN
-from pilvi.core.errors import Unavailable
+from pilvi.core.errors import Invalid, Unavailable
+from pilvi.core.pattern import sqlite_regexp
 
 PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=20000", "foreign_keys=ON", "temp_store=MEMORY", "cache_size=-4000")
+
+INVALID_REGULAR_EXPRESSION = "2201B"
+"""PostgreSQL's; its patterns differ a little from those that core/pattern.py lets pass."""
+
+
+class PatternRefused(Invalid):
+    """The regular expression is not one that the database knows."""
 
 
 class Database:
@@ -67,6 +75,7 @@ class Database:
         except (OperationalError, PoolExhausted) as failure:
             raise Unavailable(reason="the database cannot be reached or is locked") from failure
         except DBAPIError as failure:
+            if getattr(failure.orig, "sqlstate", None) == INVALID_REGULAR_EXPRESSION: raise PatternRefused() from failure
             if failure.connection_invalidated: raise Unavailable(reason="the database connection was lost") from failure
             raise
         finally:
@@ -100,6 +109,7 @@ def _prepare_sqlite(engine: Engine) -> None:
     def connect(connection: Any, record: Any) -> None:
         connection.isolation_level = None
         for pragma in PRAGMAS: connection.execute("PRAGMA " + pragma)
+        connection.create_function("regexp", 2, sqlite_regexp, deterministic=True)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Any) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from pilvi.core.errors import Invalid, Unauthenticated
+from pilvi.core.pattern import Pattern
 
 NAMED = {"type": "object", "properties": {"id": {"type": "string"}, "name": {"type": "string"}}, "additionalProperties": False}
 WORDS = {"type": "array", "items": {"type": "string"}}
@@ -70,10 +71,10 @@ def _is_condition(remote: Mapping[str, Any]) -> bool:
     return "any_one_of" in remote or "not_any_of" in remote
 
 
-def _pattern(text: str) -> re.Pattern[str]:
+def _pattern(text: str) -> Pattern:
     if len(text) > LONGEST_PATTERN: raise Invalid(f"A pattern may have {LONGEST_PATTERN} characters.")
-    try: return re.compile(text)
-    except re.error as problem: raise Invalid(f"'{text[:80]}' is no regular expression: {problem}.") from None
+    try: return Pattern(text)
+    except ValueError as problem: raise Invalid(f"{problem}.") from None
 
 
 def apply(rules: Sequence[Mapping[str, Any]], assertion: Mapping[str, str]) -> Person:
@@ -115,7 +116,8 @@ def _values(remotes: Sequence[Mapping[str, Any]], assertion: Mapping[str, str]) 
 def _chosen(given: Sequence[str], words: Sequence[str], remote: Mapping[str, Any]) -> list[str]:
     if not remote.get("regex"): return [value for value in given if value in words]
     patterns = [_pattern(word) for word in words]
-    return [value for value in given if any(pattern.search(value) for pattern in patterns)]
+    try: return [value for value in given if any(pattern.search(value) for pattern in patterns)]
+    except ValueError as problem: raise Invalid(f"{problem}.") from None
 
 
 def _filled(part: Any, values: Sequence[Sequence[str]]) -> Any:

@@ -9,11 +9,14 @@ from typing import Any
 import yaql  # type: ignore[import-untyped]
 from yaql.language.exceptions import YaqlException  # type: ignore[import-untyped]
 
+from pilvi.orchestration.template import expression_pattern
+
 EXPRESSION_CHARACTERS_MOST = 4096
 ENGINE = yaql.YaqlFactory().create(options={
     "yaql.limitIterators": 10_000, "yaql.memoryQuota": 1_000_000, "yaql.convertTuplesToLists": True, "yaql.convertSetsToLists": True,
     "yaql.convertInputData": True, "yaql.convertOutputData": True})
-CONTEXT = yaql.create_context()
+CONTEXT = yaql.create_context(regex=False)
+expression_pattern.register(CONTEXT)
 
 
 def evaluate(expression: str, data: Any) -> Any:

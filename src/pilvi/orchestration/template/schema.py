@@ -4,12 +4,13 @@ Source: Template Guide, "Parameters section", "Parameter Constraints".
 """
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+
+from pilvi.core.pattern import Pattern
 
 Finder = Callable[[str, Any], str]
 """(kind, name or id) → id. Raises ValueError when there is no such thing."""
@@ -83,7 +84,7 @@ class AllowedPattern(Constraint):
     description: str | None = None
 
     def check(self, value: Any) -> None:
-        if not re.fullmatch(self.pattern, str(value)):
+        if not Pattern(self.pattern).fits(str(value)):
             raise ValueError(self.description or f'"{value}" does not match pattern "{self.pattern}"')
 
     def shown(self) -> dict[str, Any]:
@@ -150,9 +151,7 @@ SHAPES = {"allowed_values": "a list", "allowed_pattern": "a string", "custom_con
 
 def _pattern(text: str) -> str:
     if len(text) > LONGEST_PATTERN: raise ValueError("The pattern is too long")
-    try: re.compile(text)
-    except re.error as failure: raise ValueError(f"The pattern {text!r:.80} is not a regular expression: {failure}") from None
-    return text
+    return Pattern(text).text
 
 
 def _modulo(numbers: dict[str, Any], said: str | None) -> Modulo:
