@@ -5,7 +5,7 @@ import json
 import os
 import tarfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +44,14 @@ def machines(here: Here) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def cloud(here: Callable[[str], Here]) -> Here:
+def cloud(here: Callable[[str], Here]) -> Iterator[Here]:
     """One with a volume beside the first server. Its tests each leave it up."""
     made = here("lifecycle")
     made.up()
     volume = made.session().ask("volume", "POST", "/v3/volumes", {"volume": {"size": 1, "name": "v"}})["volume"]
     wait(lambda: made.session().ask("volume", "GET", f"/v3/volumes/{volume['id']}")["volume"]["status"] == "available", "volume")
-    return made
+    yield made
+    made.run("down")
 
 
 @slow
@@ -125,6 +126,7 @@ def test_reset(here: Callable[[str], Here]) -> None:
     made.again("--empty")
     assert settings.load(made.state).listen == made.listen, "its choices stay"
     assert made.servers() == {} and (made.state / "control/keys/passwords.json").read_text() != words
+    made.run("down")
 
 
 @slow
