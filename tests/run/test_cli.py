@@ -99,7 +99,7 @@ def test_another_listener(furnished: Here, here: Callable[[str], Here]) -> None:
     twin = here("twin")
     twin.listen = furnished.listen
     done = subprocess.run(twin.words("up", "--simulated", "--listen", furnished.listen, *PRIVILEGED), env=twin.environment,
-                          capture_output=True, text=True, check=False, timeout=120)
+                          capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 1 and "already in use" in " ".join(done.stderr.split())
     assert "healthy" in furnished.run("status")
 
@@ -115,5 +115,5 @@ def test_foreground(here: Callable[[str], Here], number: signal.Signals) -> None
         time.sleep(1)
         assert process.poll() is None, "it stays"
         process.send_signal(number)
-        rest, _ = process.communicate(timeout=120)
+        rest, _ = process.communicate(timeout=300)
     assert "the cloud is down" in rest and not (shown.state / "run/control.pid").exists()

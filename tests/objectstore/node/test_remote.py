@@ -19,7 +19,7 @@ from pilvi.objectstore.cluster.open import open_store
 from pilvi.objectstore.cluster.options import StorageOptions
 from pilvi.objectstore.cluster.store import ClusterStore
 from pilvi.objectstore.loops.run import Loops
-from pilvi.objectstore.node import wire
+from pilvi.objectstore.node import update, wire
 from pilvi.objectstore.node.interface import ListQuery, NodeDown, NoObject, Outdated
 from pilvi.objectstore.ring import build, file
 
@@ -29,6 +29,12 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may stand still for the two seconds after which containers are told later."""
+    monkeypatch.setattr(update, "TELL_SECONDS", 60.0)
 
 
 @asynccontextmanager
