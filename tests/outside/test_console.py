@@ -11,12 +11,11 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 import pytest
 from playwright.sync_api import Browser, expect
 from tests.outside.clouds import Cloud, free_port, wait
-from tests.outside.test_dashboard import PATIENCE_MS, chromium
+from tests.outside.visitor import PATIENCE_MS, chromium_browser
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
-__all__ = ["chromium"]
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 SECONDS = 180.0
 
@@ -28,6 +27,11 @@ def cloud(cloud_at: Callable[[str], Cloud]) -> Iterator[Cloud]:
     assert done.returncode == 0, done.stdout + done.stderr
     yield made
     made.pilvi("down")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    yield from chromium_browser()
 
 
 class Stream:
