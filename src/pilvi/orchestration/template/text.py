@@ -9,11 +9,11 @@ from urllib.parse import quote, urlencode, urlunsplit
 
 import msgspec
 
+from pilvi.orchestration.template.budget import bounded
 from pilvi.orchestration.template.values import FunctionInvalid
 from pilvi.orchestration.template.versions import MANY_LISTS_SINCE
 
 URL_PARTS = ("scheme", "username", "password", "host", "port", "path", "query", "fragment")
-TEXT_MOST = 4_194_304
 
 
 def _piece(value: Any, version: str) -> str:
@@ -38,7 +38,9 @@ def list_join(given: Any, version: str) -> Any:
         if one is None: continue
         if not isinstance(one, list): raise FunctionInvalid('Incorrect arguments to "list_join": lists are needed after the delimiter')
         items += one
-    return delimiter.join(_piece(one, version) for one in items)
+    pieces = [_piece(one, version) for one in items]
+    bounded(sum(map(len, pieces)) + len(delimiter) * max(0, len(pieces) - 1))
+    return delimiter.join(pieces)
 
 
 def str_replace(given: Any, version: str) -> Any:
@@ -72,13 +74,17 @@ def _replace(given: Any, version: str, *, strict: bool, full: bool) -> str:
         if empty: raise FunctionInvalid(f"The following params have an empty value: {', '.join(empty)}")
     if not pieces: return template
     met: set[str] = set()
+    size = len(template)
 
     def one(match: re.Match[str]) -> str:
-        met.add(match[0])
-        return pieces[match[0]]
+        nonlocal size
+        found = match[0]
+        met.add(found)
+        size += len(pieces[found]) - len(found)
+        bounded(size)
+        return pieces[found]
 
     replaced = re.sub("|".join(re.escape(key) for key in sorted(pieces, key=len, reverse=True)), one, template)
-    if len(replaced) > TEXT_MOST: raise FunctionInvalid(f"the text is longer than {TEXT_MOST} characters")
     if strict and (unmet := sorted(set(pieces) - met)):
         raise FunctionInvalid(f"The following params were not found in the template: {', '.join(unmet)}")
     return replaced
