@@ -24,6 +24,7 @@ GOOD: list[tuple[Any, Any]] = [
     ({"list_join": ["-", ["a", {"get_param": "word"}]]}, "a-blue"), ({"list_join": ["", ["a"], ["b", 1, None]]}, "ab1"),
     ({"list_join": [",", [{"a": 1}]]}, '{"a":1}'),
     ({"str_replace": {"template": "$a $ab $c", "params": {"$a": "$c", "$ab": 2, "$c": None}}}, "$c 2 "),
+    ({"str_replace": {"template": "aabab", "params": {"ab": "b", "a": "ab", "b": "-"}}}, "abbb"),
     ({"str_replace_strict": {"template": "a", "params": {"a": "x"}}}, "x"),
     ({"str_replace_vstrict": {"template": "a", "params": {"a": "x"}}}, "x"),
     ({"str_split": [",", "a,b"]}, ["a", "b"]), ({"str_split": [",", "a,b", 1]}, "b"),
@@ -84,6 +85,7 @@ LONG, MANY = "a" * 500_000, [str(number) for number in range(30_000)]
 BOMBS: dict[str, Any] = {
     "a long delimiter": {"list_join": [{"get_param": "long"}, [""] * 1000]},
     "a letter becomes a text": {"str_replace": {"template": {"get_param": "long"}, "params": {"a": {"get_param": "long"}}}},
+    "more params than work": {"str_replace": {"template": {"get_param": "long"}, "params": {f"a{n}b": "x" for n in range(5000)}}},
     "placeholders become texts": {"repeat": {"template": "%x%" * 100, "for_each": {"%x%": [LONG] * 10}}},
     "more placeholders than work": {"repeat": {"template": LONG, "for_each": {f"%{n}%": ["x"] for n in range(5000)}}},
     "a list many times": {"list_concat": [{"get_param": "many"}] * 1000}, "a list in lists": [{"get_param": "many"}] * 1000,
