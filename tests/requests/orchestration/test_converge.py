@@ -203,6 +203,8 @@ def test_a_stack_is_bounded_with_all_that_is_nested_in_it(stacks: Stacks) -> Non
     bomb = {"g": group(1000, group(1000, group(1000, {"type": "OS::Heat::RandomString"})))}
     reply = stacks.ask("POST", "/stacks/preview", {"stack_name": "bomb", "template": template(bomb)})
     assert reply.status == 403 and "maximum resources per stack, 1000" in str(reply.body)
+    asked = stacks.ask("POST", "/validate?show_nested=true", {"template": template(bomb)})
+    assert asked.status == 403 and "maximum resources per stack, 1000" in str(asked.body)
     found = stacks.make("bomb", {"g": group(1000, {"type": "OS::Heat::RandomString"})}, wait="CREATE_FAILED", disable_rollback=True)
     assert "maximum resources per stack, 1000" in found["stack_status_reason"]
     stacks.remove("bomb")
