@@ -78,7 +78,7 @@ class QemuHost(SimulatedHost):
 
     def power_off_inside(self, server_id: str) -> None:
         self.await_boot(server_id)
-        with socket.socket(socket.AF_UNIX) as console, contextlib.suppress(BrokenPipeError):
+        with socket.socket(socket.AF_UNIX) as console, contextlib.suppress(ConnectionError):
             console.connect(self.driver.console_socket(server_id, "serial"))
             while self.driver.power()[server_id] == "running":
                 console.send(b"poweroff\n")

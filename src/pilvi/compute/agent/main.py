@@ -22,7 +22,7 @@ from pilvi.core.errors import Conflict, Failure
 from pilvi.core.reconcile import Repeat, repaired
 
 LOG = structlog.get_logger()
-ALIVE_SECONDS = 10.0
+ALIVE_SECONDS, AGAIN_SECONDS = 10.0, 1.0
 RECONCILE_SECONDS = 30.0
 METER_SECONDS = 60.0
 HOSTS_AT_ONCE = 1000
@@ -53,7 +53,8 @@ class ComputeAgent:
         self.runner = Runner(bus, "compute", hosts, {flow: acts for flow in FLOWS}, run / "locks", threads=16, stories={"boot": story})
         self.consoles = Consoles(run / "console.sock", control_uid, self._redeem, self._driver_of)
         self.reported: set[str] = set()
-        self.loops = [Repeat("alive", ALIVE_SECONDS, self.say_alive), Repeat("reconcile", RECONCILE_SECONDS, self.reconcile),
+        self.alive = Repeat("alive", ALIVE_SECONDS, self.say_alive)
+        self.loops = [self.alive, Repeat("reconcile", RECONCILE_SECONDS, self.reconcile),
             Repeat("meter", meter_seconds, self.measure)]
         self.stopping = False
 
@@ -86,7 +87,9 @@ class ComputeAgent:
                     if power in ("running", "paused"): pool.submit(off, driver, id)
 
     def say_alive(self) -> None:
-        """Tells the conductor that the hosts are well, and once what they offer; thousands of hosts in several messages."""
+        """Tells the conductor that the hosts are well, and once what they offer; thousands of hosts in several messages. Soon again if that
+        failed: hosts that are silent get no servers."""
+        self.alive.seconds = ALIVE_SECONDS
         fresh = [name for name in self.node.drivers if name not in self.reported]
         for first in range(0, len(fresh), HOSTS_AT_ONCE):
             hosts = {name: inventory.report(self.node.drivers[name].capabilities()) for name in fresh[first:first + HOSTS_AT_ONCE]}
@@ -99,6 +102,7 @@ class ComputeAgent:
                 deadline_seconds=CALL_SECONDS)
         except Failure as failure: LOG.info("control is away", reason=failure.message)
         else: return True
+        self.alive.seconds = AGAIN_SECONDS
         return False
 
     def measure(self) -> None:
