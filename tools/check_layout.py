@@ -41,7 +41,7 @@ class Rule(NamedTuple):
     own: frozenset[str]
     """Kinds of the same service."""
     core: str = "all"
-    """all | no database | errors (core/errors.py, and core/pattern.py: users' regular expressions) | database | none"""
+    """all | no database | errors (core/errors.py, and what bounds users' work: core/pattern.py, core/apart.py) | database | none"""
     clients: bool = False
     """client.py of the services below."""
     libraries: str = "any"
@@ -149,7 +149,7 @@ def check_import(package: Path, path: str, target: str) -> str | None:
     if to == "core":
         database = any(target == entry or target.startswith(entry + "/") for entry in DATABASE)
         fits = {"all": True, "no database": not database, "none": False,
-                "errors": target in ("core/errors.py", "core/pattern.py"), "database": target.startswith("core/db")}
+                "errors": target in ("core/errors.py", "core/pattern.py", "core/apart.py"), "database": target.startswith("core/db")}
         return None if fits[allowed.core] else f"{kind} may import of core: {allowed.core}; not {target}"
     if to == service:
         if target == f"{service}/drivers/interface.py" and kind in BACKEND_CALLERS: return None

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 
@@ -75,3 +76,12 @@ def test_series_must_overlap() -> None:
 @pytest.mark.parametrize("letter,begin", [("Y", 1735689600), ("H", 1751328000), ("Q", 1759276800), ("M", 1761955200), ("W", 1763856000)])
 def test_parts_of_the_calendar(letter: str, begin: float) -> None:
     assert operations.CALENDAR[letter](1764115200.0) == begin  # Wednesday, 26 November 2025
+
+
+def test_windows_over_long_series_are_bounded() -> None:
+    long = grid([1.0] * 20_000)
+    assert len(value("(rolling mean 100 (metric a mean))", long).times) == 19_901
+    with pytest.raises(Invalid, match="look at more than"): value("(rolling mean 10000 (metric a mean))", long)
+    many: list[Any] = ["metric", "a", "mean"]
+    for _ in range(450): many = ["abs", many]
+    with pytest.raises(Invalid, match="look at more than"): operations.evaluate(operations.checked(many), grid([1.0] * 30_000))

@@ -156,6 +156,10 @@ class TagNotFound(NotFound):
     """Instance {id} has no tag '{tag}'."""
 
 
+class MetadataLimit(Forbidden):
+    """Maximum number of metadata items exceeds {allowed}"""
+
+
 class MetadataNotFound(NotFound):
     """Metadata item was not found"""
 

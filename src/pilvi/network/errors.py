@@ -225,6 +225,10 @@ class PortInUse(Conflict):
     """Unable to complete operation on port {port_id} for network {net_id}. Port already has an attached device {device_id}."""
 
 
+class DeviceIDNotOwnedByTenant(Conflict):
+    """The following device_id {device_id} is not owned by your tenant or matches another tenants router."""
+
+
 class PortSecurityPortHasSecurityGroup(Conflict):
     """Port has security group associated. Cannot disable port security or IP address until security group is removed."""
 

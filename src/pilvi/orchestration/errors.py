@@ -80,6 +80,11 @@ class ActionUnsupported(Invalid):
     code = "NotSupported"
 
 
+class TooManyResources(Forbidden):
+    """You have reached the maximum resources per stack, {most}."""
+    code = "RequestLimitExceeded"
+
+
 class StackLimit(Forbidden):
     """{reason}"""
     code = "RequestLimitExceeded"

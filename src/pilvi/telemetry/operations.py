@@ -97,6 +97,8 @@ UNARY: dict[str, Callable[[float], float]] = {
 CHANGES = ("rateofchange", "rateofchangesec")
 METHODS = set(TOGETHER) | {f"rate:{method}" for method in TOGETHER}
 MOST_NODES = 500
+MOST_WORK = 10_000_000
+"""Values that the operations of one expression may look at, those of a rolling window again for each of its places: seconds of work."""
 
 
 # -- reading
@@ -197,18 +199,24 @@ def references(node: Any) -> list[tuple[str, str]]:
 
 
 def evaluate(node: Node, grid: Grid) -> Grid | float:
-    """The value of an expression over the series. Raises Malformed for series that do not fit together."""
+    """The value of an expression over the series. Raises Malformed for series that do not fit together, and for too much work."""
+    return _evaluated(node, grid, [MOST_WORK])
+
+
+def _evaluated(node: Node, grid: Grid, left: list[int]) -> Grid | float:
     if not isinstance(node, list): return node
     word = node[0]
+    left[0] -= len(grid.times) * len(grid.columns) * (min(node[2], len(grid.times)) if word == "rolling" else 1)
+    if left[0] < 0: raise _wrong(f"the operations look at more than {MOST_WORK} values: take fewer measures, or shorter windows")
     if word == "metric": return _chosen(node, grid)
     if word in ("aggregate", "resample", "rolling"):
-        inner = evaluate(node[-1], grid)
+        inner = _evaluated(node[-1], grid, left)
         if not isinstance(inner, Grid): raise _wrong(f"'{word}' needs a metric")
         if word == "aggregate": return _aggregate(node[1], inner)
         return resampled(node[1], node[2], inner) if word == "resample" else _rolling(node[1], node[2], inner)
-    if word == "clip": return _clip([evaluate(part, grid) for part in node[1:]])
-    if word in BINARY: return _binary(word, evaluate(node[1], grid), evaluate(node[2], grid), node)
-    inner = evaluate(node[1], grid)
+    if word == "clip": return _clip([_evaluated(part, grid, left) for part in node[1:]])
+    if word in BINARY: return _binary(word, _evaluated(node[1], grid, left), _evaluated(node[2], grid, left), node)
+    inner = _evaluated(node[1], grid, left)
     if not isinstance(inner, Grid):
         if word in UNARY: return UNARY[word](inner)
         raise _wrong(f"'{word}' needs a metric")

@@ -15,13 +15,20 @@ COMPARISONS = {"=": "=", "==": "=", "eq": "=", "<": "<", "lt": "<", ">": ">", "g
                ">=": ">=", "≥": ">=", "ge": ">=", "!=": "!=", "≠": "!=", "ne": "!=", "like": "like", "in": "in"}
 JUNCTIONS = {"and": "and", "∧": "and", "or": "or", "∨": "or"}
 SCALAR = (str, int, float, bool, type(None))
-DEEPEST, LONGEST_TEXT = 40, 10_000
+DEEPEST, LONGEST_TEXT, MOST_TERMS = 40, 10_000, 900
+"""SQLite takes expressions 1000 deep, and joins terms one after another."""
 Tree = dict[str, Any]
 
 
-def checked(tree: Any, depth: int = 0) -> Tree:
+def checked(tree: Any) -> Tree:
     """A JSON query, checked: {"and"|"or": [tree]}, {"not": tree} or {operator: {attribute: value}}; {} matches everything.
     Raises Malformed."""
+    return _checked(tree, 0, [MOST_TERMS])
+
+
+def _checked(tree: Any, depth: int, left: list[int]) -> Tree:
+    left[0] -= 1
+    if left[0] < 0: raise errors.invalid(f"the query has more than {MOST_TERMS} terms")
     if not isinstance(tree, dict): raise errors.invalid("expected a dictionary")
     if not tree: return {}
     if len(tree) > 1: raise errors.invalid("length of value must be at most 1")
@@ -29,8 +36,8 @@ def checked(tree: Any, depth: int = 0) -> Tree:
     word, inner = next(iter(tree.items()))
     if word in JUNCTIONS:
         if not isinstance(inner, list) or not inner: raise errors.invalid("expected a list with at least one query", word)
-        return {JUNCTIONS[word]: [checked(part, depth + 1) for part in inner]}
-    if word == "not": return {"not": checked(inner, depth + 1)}
+        return {JUNCTIONS[word]: [_checked(part, depth + 1, left) for part in inner]}
+    if word == "not": return {"not": _checked(inner, depth + 1, left)}
     if word not in COMPARISONS: raise errors.invalid("extra keys not allowed", word)
     if not isinstance(inner, dict) or len(inner) != 1: raise errors.invalid("expected a dictionary with one attribute", word)
     name, value = next(iter(inner.items()))
@@ -135,6 +142,8 @@ class _Reader:
 
 # -- queries over values (search in a metric's measures)
 
+MOST_VALUE_TERMS = 50
+"""Each is looked at for each measure."""
 VALUE_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "=": operator.eq, "<": operator.lt, ">": operator.gt, "<=": operator.le, ">=": operator.ge, "!=": operator.ne,
     "%": operator.mod, "mod": operator.mod, "+": operator.add, "add": operator.add, "-": operator.sub, "sub": operator.sub,
@@ -142,14 +151,20 @@ VALUE_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "**": operator.pow, "^": operator.pow, "pow": operator.pow}
 
 
-def predicate(tree: Any, depth: int = 0) -> Callable[[float], Any]:
+def predicate(tree: Any) -> Callable[[float], Any]:
     """A query over a value ({"and": [{">=": 50}, {"=": [{"%": 2}, 0]}]}) as a function. Raises Malformed."""
+    return _predicate(tree, 0, [MOST_VALUE_TERMS])
+
+
+def _predicate(tree: Any, depth: int, left: list[int]) -> Callable[[float], Any]:
+    left[0] -= 1
+    if left[0] < 0: raise errors.invalid(f"the query has more than {MOST_VALUE_TERMS} terms")
     if not isinstance(tree, dict) or len(tree) != 1: raise errors.invalid("expected a dictionary with one operator")
     if depth > DEEPEST: raise errors.invalid("the query is nested too deeply")
     word, inner = next(iter(tree.items()))
     if word in JUNCTIONS or word == "not":
         if not isinstance(inner, list) or not inner: raise errors.invalid("expected a list", word)
-        parts = [predicate(part, depth + 1) for part in inner]
+        parts = [_predicate(part, depth + 1, left) for part in inner]
         if word == "not": return lambda value: not any(part(value) for part in parts)
         join = all if JUNCTIONS[word] == "and" else any
         return lambda value: join(part(value) for part in parts)
@@ -157,16 +172,16 @@ def predicate(tree: Any, depth: int = 0) -> Callable[[float], Any]:
     if act is None or word in ("in", "like"): raise errors.invalid("extra keys not allowed", word)
     if _number(inner): return lambda value: _safely(act, value, inner)
     if not isinstance(inner, list) or len(inner) != 2: raise errors.invalid("expected a number or two operands", word)
-    left, right = (_operand(part, depth + 1) for part in inner)
-    return lambda value: _safely(act, left(value), right(value))
+    first, second = (_operand(part, depth + 1, left) for part in inner)
+    return lambda value: _safely(act, first(value), second(value))
 
 
 def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _operand(part: Any, depth: int) -> Callable[[float], Any]:
-    return (lambda value: part) if _number(part) else predicate(part, depth)
+def _operand(part: Any, depth: int, left: list[int]) -> Callable[[float], Any]:
+    return (lambda value: part) if _number(part) else _predicate(part, depth, left)
 
 
 def _safely(act: Callable[[Any, Any], Any], left: Any, right: Any) -> Any:

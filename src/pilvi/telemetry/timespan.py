@@ -9,6 +9,8 @@ from typing import Any
 UNITS = {"w": 604800.0, "d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
 WORDS = re.compile(r"(\d+(?:\.\d+)?)\s*(weeks?|wks?|w|days?|d|hours?|hrs?|hr|h|minutes?|mins?|m|seconds?|secs?|s)\s*(?:,|and)?\s*")
 CLOCK = re.compile(r"(?:(\d+)\s*days?,\s*)?(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)")
+SHORTEST = 1e-9
+"""A nanosecond: what instants are counted in upstream."""
 LATEST = 253_402_300_800.0
 """The year 10000: later instants cannot be written."""
 
@@ -16,7 +18,7 @@ LATEST = 253_402_300_800.0
 def length(value: Any) -> float:
     """Seconds of a length of time, positive. Raises ValueError."""
     seconds = signed_length(value)
-    if not 0 < seconds < LATEST: raise ValueError("Timespan must be positive")
+    if not SHORTEST <= seconds < LATEST: raise ValueError("Timespan must be positive")
     return seconds
 
 

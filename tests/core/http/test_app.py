@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from tests.core.shop import Shop
 
-from pilvi.core.http import auth
+from pilvi.core.errors import Unavailable
+from pilvi.core.http import app, auth
 from pilvi.core.http.app import Application, from_scope
 
 Open = Callable[[str], Shop]
@@ -154,6 +155,35 @@ def test_over_asgi(shop: Open) -> None:
     assert status == 200 and body == b"" and int(headers[b"content-length"]) > 0
     assert over_asgi(application, "POST", b"/shop/v2/things", [b" " * 600_000] * 2)[0] == 413
     assert over_asgi(application, "GET", b"/shop/v2/echo/a%2Fb%2541", [])[2] == b'{"word":"a/b%41"}'
+
+
+def test_bodies_that_never_end_neither_fill_the_memory_nor_stay(shop: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app.limits, "SMALL_BODY_BYTES", 100)
+    monkeypatch.setattr(app, "ROOM", [1000])
+
+    async def dripping(sizes: list[int]) -> bytes:
+        left = [b"x" * size for size in sizes]
+
+        async def receive() -> dict[str, Any]:
+            if not left: await asyncio.Event().wait()
+            return {"type": "http.request", "body": left.pop(0), "more_body": True}
+
+        return await app.read_body(receive, 100_000)
+
+    async def story() -> None:
+        held = [asyncio.create_task(dripping([500])) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(Unavailable): await dripping([90, 300])
+        small = asyncio.create_task(dripping([100]))
+        await asyncio.sleep(0)
+        assert not small.done(), "a small one is waited for whatever the others do"
+        for task in (*held, small): task.cancel()
+        await asyncio.gather(*held, small, return_exceptions=True)
+        assert app.ROOM == [1000]
+        monkeypatch.setattr(app.limits, "BODY_SECONDS", 0.01)
+        with pytest.raises(app.BodyLate): await dripping([10])
+
+    asyncio.run(story())
 
 
 def test_links_follow_the_address_that_the_client_used() -> None:

@@ -5,6 +5,7 @@ import os
 import shutil
 import struct
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -92,6 +93,13 @@ def test_a_vmdk_descriptor_that_names_files_is_refused(tmp_path: Path, old: byte
     data = made(tmp_path, "vmdk")
     assert data.count(old) == 1
     refusal(data.replace(old, new), "vmdk")
+
+
+def test_a_vmdk_descriptor_of_empty_lines_takes_no_time() -> None:
+    head = b"KDMV" + struct.pack("<IIQQQQ", 1, 3, 2048, 128, 1, 2048)
+    began = time.thread_time()
+    assert "not a VMDK of one file" in refusal(head.ljust(512, b"\0") + b"\n" * (2048 * 512), "vmdk")
+    assert time.thread_time() - began < 5
 
 
 @needs_qemu_img

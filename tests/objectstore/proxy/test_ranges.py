@@ -1,6 +1,8 @@
 """Ranges."""
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
@@ -25,3 +27,9 @@ def test_attacks_are_not_met() -> None:
     assert resolve([(n * 2, n * 2) for n in range(51)], 1000) == []
     assert resolve([(0, 9)] * 4, 10) == []
     assert resolve([(90 - n * 5, 90 - n * 5) for n in range(10)], 100) == []
+
+
+def test_blanks_take_no_time() -> None:
+    began = time.thread_time()
+    assert parse("bytes=" + " " * 200_000 + "x") is None
+    assert time.thread_time() - began < 5

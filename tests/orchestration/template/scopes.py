@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pilvi.orchestration.errors import ParameterMissing
+from pilvi.orchestration.template.budget import Budget
 from pilvi.orchestration.template.values import UNKNOWN, select
 
 
@@ -15,6 +16,7 @@ class Fixed:
     version: str = "2021-04-16"
     conditions: Mapping[str, Any] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    budget: Budget = field(default_factory=Budget)
 
     def parameter(self, name: str) -> Any:
         if name not in self.parameters: raise ParameterMissing(name=name)

@@ -17,7 +17,11 @@ def test_dates_stay_text_and_aliases_work() -> None:
 @pytest.mark.parametrize(("text", "said"), [
     ("a: b: c", "line 1, column 5"), ("a: [1, 2", "line 2"), ("x:\n  - &a [*a]",
                                                               "contains itself at line 2"), ("a: !!python/object:os.x {}", "line 1"),
-    ("[" * 100 + "]" * 100, "nested too deeply at line 1"), ("\x01", "Error parsing"), ("a: 1\n---\nb: 2", "line 2"),
+    ("[" * 100 + "]" * 100, "nested too deeply at line 1"),
+    ("[" * 200_000, "nested too deeply at line 1"),
+    ("? " * 100_000, "nested too deeply"),
+    ("1" + ":59" * 100_000, "too long"), ("a: 0x" + "f" * 100_000, "too long"), ("\x01", "Error parsing"),
+    ("a: 1\n---\nb: 2", "line 2"),
 ])
 def test_what_is_refused_names_the_place(text: str, said: str) -> None:
     with pytest.raises(TemplateInvalid) as failure: document.load(text)

@@ -1,6 +1,8 @@
 """The functions of templates: each once, with what the Template Guide says of it, and what it refuses."""
 from __future__ import annotations
 
+import resource
+import time
 from typing import Any
 
 import pytest
@@ -22,6 +24,7 @@ GOOD: list[tuple[Any, Any]] = [
     ({"list_join": ["-", ["a", {"get_param": "word"}]]}, "a-blue"), ({"list_join": ["", ["a"], ["b", 1, None]]}, "ab1"),
     ({"list_join": [",", [{"a": 1}]]}, '{"a":1}'),
     ({"str_replace": {"template": "$a $ab $c", "params": {"$a": "$c", "$ab": 2, "$c": None}}}, "$c 2 "),
+    ({"str_replace": {"template": "aabab", "params": {"ab": "b", "a": "ab", "b": "-"}}}, "abbb"),
     ({"str_replace_strict": {"template": "a", "params": {"a": "x"}}}, "x"),
     ({"str_replace_vstrict": {"template": "a", "params": {"a": "x"}}}, "x"),
     ({"str_split": [",", "a,b"]}, ["a", "b"]), ({"str_split": [",", "a,b", 1]}, "b"),
@@ -76,6 +79,47 @@ def test_what_functions_make(written: Any, meant: Any) -> None:
 def test_what_functions_refuse(written: Any, said: str) -> None:
     with pytest.raises(Exception) as failure: functions.resolve(written, Fixed(conditions=CONDITIONS, parameters=PARAMETERS))
     assert failure.value.status == 400 and said in failure.value.message  # type: ignore[attr-defined]
+
+
+LONG, MANY = "a" * 500_000, [str(number) for number in range(30_000)]
+BOMBS: dict[str, Any] = {
+    "a long delimiter": {"list_join": [{"get_param": "long"}, [""] * 1000]},
+    "a letter becomes a text": {"str_replace": {"template": {"get_param": "long"}, "params": {"a": {"get_param": "long"}}}},
+    "more params than work": {"str_replace": {"template": {"get_param": "long"}, "params": {f"a{n}b": "x" for n in range(5000)}}},
+    "placeholders become texts": {"repeat": {"template": "%x%" * 100, "for_each": {"%x%": [LONG] * 10}}},
+    "more placeholders than work": {"repeat": {"template": LONG, "for_each": {f"%{n}%": ["x"] for n in range(5000)}}},
+    "a list many times": {"list_concat": [{"get_param": "many"}] * 1000}, "a list in lists": [{"get_param": "many"}] * 1000,
+    "a file many times": [{"get_param": "long"}] * 1000, "lists of digests": [{"digest": ["md5", {"get_param": "long"}]}] * 1000,
+    "split many times": [{"str_split": ["a", {"get_param": "long"}]}] * 1000,
+    "conditions that double": {"if": ["c60", 1, 2]}, "a chain of conditions": {"if": ["d2000", 1, 2]},
+    "long sums": {"yaql": {"expression": "range(9000).select(range(9000).sum()).sum()", "data": 1}},
+    "a number of many digits": {"yaql": {"expression": "pow(9, 9999999)", "data": 1}},
+    "a text doubled": {"yaql": {"expression": "range(40).aggregate($1 + $1, aaaaaaaa)", "data": 1}},
+    "bits": {"yaql": {"expression": "shiftBitsLeft(1, 100000000000)", "data": 1}}}
+DOUBLING = {"c0": True} | {f"c{n}": {"and": [f"c{n - 1}"] * 2} for n in range(1, 61)}
+CHAIN = {"d0": True} | {f"d{n}": {"not": f"d{n - 1}"} for n in range(1, 2001)}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_what_would_never_end_or_fill_the_memory_is_refused(name: str) -> None:
+    began, before = time.thread_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(TemplateInvalid):
+        functions.resolve(BOMBS[name], Fixed(conditions=DOUBLING | CHAIN, parameters={"long": LONG, "many": MANY}))
+    assert time.thread_time() - began < 10 and resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
+
+
+def test_what_is_compared_with_each_other_takes_no_longer_than_its_length() -> None:
+    began = time.thread_time()
+    scope = Fixed(parameters={"many": MANY})
+    assert functions.resolve({"list_concat_unique": [{"get_param": "many"}, {"get_param": "many"}]}, scope) == MANY
+    assert functions.resolve({"filter": [{"get_param": "many"}, {"get_param": "many"}]}, scope) == []
+    assert time.thread_time() - began < 5
+    assert functions.resolve({"list_concat_unique": [[{"a": [1]}, [1]], [{"a": [1]}, 1, "1", [1]]]}, scope) == [{"a": [1]}, [1], 1, "1"]
+
+
+def test_an_expression_that_was_too_much_does_no_harm_to_the_next() -> None:
+    with pytest.raises(TemplateInvalid): functions.resolve(BOMBS["bits"], Fixed())
+    assert functions.resolve({"yaql": {"expression": "$.data + 1", "data": 1}}, Fixed()) == 2
 
 
 @pytest.mark.parametrize(("name", "holds"), [("big", True), ("small", False), ("both", True), ("has", True), ("q", True)])

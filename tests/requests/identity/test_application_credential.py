@@ -85,6 +85,10 @@ def test_access_rules_bind_it(demo: Client, nobody: Client) -> None:
     shown = nobody.ask("GET", "/v3/auth/tokens", x_auth_token=robot.token,
                        x_subject_token=robot.token).body["token"]
     assert {rule["path"] for rule in shown["application_credential"]["access_rules"]} == {"/v3/users/*", "/v2.1/**"}
+    for method, path in (("GET", "/v3/auth/projects"), ("POST", PATH), ("DELETE", "/v3/auth/tokens"), ("GET", "/v3/users/../auth/projects"),
+                         ("GET", "/v3/users/%2e%2e/projects"), ("GET", "//v3/users/user-demo"), ("GET", "/v3/users/user-demo/")):
+        reply = robot.ask(method, path, {} if method == "POST" else None, x_subject_token=robot.token)
+        assert reply.status == 401, "to name a token to ask about opens nothing else, nor does another spelling of a path"
 
 
 def test_access_rules_are_shared_and_outlive_it(admin: Client, demo: Client) -> None:

@@ -239,3 +239,18 @@ def test_explanations_come_from_the_backend(world: World) -> None:
     assert world.ask("member@p1", "GET", path + "?to=there")[0] == 400
     assert world.ask("member@p1", "GET", path + "?to=10.0.0.9&port=x")[0] == 400
     assert world.ask("member@p2", "GET", path + "?to=10.0.0.9")[0] == 404
+
+
+def test_nobody_plugs_a_network_into_anothers_router(world: World) -> None:
+    theirs, mine = world.make("router", who="member@p2"), world.make("router")
+    network, _ = world.lan()
+    claim = {"network_id": network["id"], "device_owner": "network:router_interface", "device_id": theirs["id"]}
+    for owner in ("network:router_interface", "network:router_gateway"):
+        refused = world.ask("member@p1", "POST", "/ports", {"port": claim | {"device_owner": owner}})
+        assert kind(refused) == (409, "DeviceIDNotOwnedByTenant")
+    port = world.make("port", **claim | {"device_id": mine["id"]})
+    moved = world.ask("member@p1", "PUT", f"/ports/{port['id']}", {"port": {"device_id": theirs["id"]}})
+    assert kind(moved) == (409, "DeviceIDNotOwnedByTenant")
+    later = world.make("port", network_id=network["id"], device_id=theirs["id"])
+    assert kind(world.ask("member@p1", "PUT", f"/ports/{later['id']}", {"port": {"device_owner": "network:router_interface"}})) == (
+        409, "DeviceIDNotOwnedByTenant")

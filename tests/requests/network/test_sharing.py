@@ -153,3 +153,18 @@ def test_zones_hosts_and_room_are_told(world: World) -> None:
     assert (room["total_ips"], room["used_ips"]) == (253, 2) and room["subnet_ip_availability"][0]["subnet_id"] == subnet["id"]
     assert world.ask("admin@p0", "GET", "/network-ip-availabilities?ip_version=6")[1]["network_ip_availabilities"] == []
     assert world.ask("admin@p0", "GET", f"/network-ip-availabilities/{'0' * 32}")[0] == 404
+
+
+def test_a_router_takes_no_gateway_of_what_is_shared_with_all(world: World) -> None:
+    network = world.make("network", "admin@p0", shared=True)
+    subnet = world.make("subnet", "admin@p0", network_id=network["id"], cidr="10.0.0.0/24", ip_version=4)
+    outside = world.outside()
+    router = world.make("router")
+    path = f"/routers/{router['id']}/add_router_interface"
+    for taken in (subnet["id"], outside["subnets"][0] if outside["subnets"] else subnet["id"]):
+        assert world.ask("member@p1", "PUT", path, {"subnet_id": taken})[0] in (400, 404)
+    port = world.make("port", network_id=network["id"])
+    assert world.ask("member@p1", "PUT", path, {"port_id": port["id"]})[0] == 200
+    lent, own = world.lan("10.1.0.0/24", "member@p2")
+    world.make("rbac_policy", "member@p2", **policy(lent, "p1"))
+    assert world.ask("member@p1", "PUT", path, {"subnet_id": own["id"]})[0] == 200

@@ -122,6 +122,17 @@ def test_temporary_urls(box: Box, ask: Ask) -> None:
     assert ask("GET", f"{path}?{_signed('wrong', 'GET', path)}", token=None).status_code == 401
 
 
+def test_large_objects_of_large_objects_have_an_end(box: Box, ask: Ask) -> None:
+    box("PUT", "level0", b"x" * 10)
+    answers = []
+    for level in range(1, 7):
+        entries = [{"path": f"/box/level{level - 1}"}] * 1000
+        answers.append(ask("PUT", f"/v1/AUTH_one/box/level{level}?multipart-manifest=put", json.dumps(entries).encode()).status_code)
+    assert answers == [201] * 5 + [413]
+    many = b"[" + b",".join([b'{"data":"QQ=="}'] * 30_000) + b"]"
+    assert ask("PUT", "/v1/AUTH_one/box/many?multipart-manifest=put", many).status_code == 413
+
+
 def test_bulk(ask: Ask) -> None:
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w:gz") as archive:

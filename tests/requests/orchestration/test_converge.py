@@ -2,9 +2,10 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
-from tests.requests.orchestration.conftest import VERSION, Stacks, thing
+from tests.requests.orchestration.conftest import VERSION, Stacks, template, thing
 
 RANDOM = {"type": "OS::Heat::RandomString"}
 NESTED = json.dumps({
@@ -190,3 +191,17 @@ def test_two_hundred_resources_cost_little(stacks: Stacks) -> None:
     stacks.make("many", {f"r{n}": RANDOM for n in range(100)} | {
         f"v{n}": {"type": "OS::Heat::Value", "properties": {"value": {"get_attr": [f"r{n}", "value"]}}} for n in range(100)})
     assert len(stacks.resources("many")) == 200
+
+
+def test_a_stack_is_bounded_with_all_that_is_nested_in_it(stacks: Stacks) -> None:
+    def group(count: int, inner: Any) -> dict[str, Any]:
+        return {"type": "OS::Heat::ResourceGroup", "properties": {"count": count, "resource_def": inner}}
+
+    bomb = {"g": group(1000, group(1000, group(1000, {"type": "OS::Heat::RandomString"})))}
+    reply = stacks.ask("POST", "/stacks/preview", {"stack_name": "bomb", "template": template(bomb)})
+    assert reply.status == 403 and "maximum resources per stack, 1000" in str(reply.body)
+    asked = stacks.ask("POST", "/validate?show_nested=true", {"template": template(bomb)})
+    assert asked.status == 403 and "maximum resources per stack, 1000" in str(asked.body)
+    found = stacks.make("bomb", {"g": group(1000, {"type": "OS::Heat::RandomString"})}, wait="CREATE_FAILED", disable_rollback=True)
+    assert "maximum resources per stack, 1000" in found["stack_status_reason"]
+    stacks.remove("bomb")

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import func, select
 from tests.requests.telemetry.conftest import Telemetry, at
 
+from pilvi.telemetry.drivers import sql
 from pilvi.telemetry.resources.tables import Bucket, Kept
 
 
@@ -118,3 +119,13 @@ def test_only_its_own_and_its_project_s_metrics_exist_for_a_caller(telemetry: Te
     assert telemetry.ask("DELETE", f"/v1/metric/{id}", who="other")[0] == 403
     assert telemetry.ask("DELETE", f"/v1/metric/{id}")[0] == 204 and telemetry.ask("GET", f"/v1/metric/{id}")[0] == 404
     with telemetry.application.database.read() as db: assert not db.scalar(select(func.count()).select_from(Bucket))
+
+
+def test_nobody_reads_more_than_memory_holds(telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sql, "MOST_READ", 20)
+    telemetry.policy(60, 10)
+    id = telemetry.metric()
+    telemetry.post(f"/v1/metric/{id}/measures", measures(*((10 * n, n) for n in range(30))))
+    status, body, _ = telemetry.ask("GET", f"/v1/metric/{id}/measures")
+    assert status == 400 and "More than 20 measures" in str(body)
+    assert len(values(telemetry, id, f"granularity=10&start={at(100)}")) == 20

@@ -101,7 +101,8 @@ def _port(node: Node, errand: Errand, wanted: dict[str, Any], there: list[dict[s
     def make(call: Call) -> dict[str, Any]:
         """Looks before it makes; asked again, it looks anew, since it was perhaps only the answer that was lost."""
         found = looked.pop() if looked else network.list_ports(call, device_id=errand.subject_id)
-        made = next((port for port in found if port["network_id"] == wanted["network"] and port["id"] not in others), None)
+        made = next((port for port in found if port["network_id"] == wanted["network"] and port["id"] not in others
+                     and port["project_id"] == server["project_id"]), None)  # strangers' ports may claim any device
         if made is None: return network.create_port(call, body)
         return network.update_port(call, made["id"], {"binding:host_id": errand.host})
 

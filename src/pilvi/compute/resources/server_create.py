@@ -17,6 +17,7 @@ from pilvi.compute.resources.flavor import facts_of
 from pilvi.compute.resources.keypair import Keypair
 from pilvi.compute.resources.server import Server
 from pilvi.compute.resources.server_group import RESOURCE as SERVER_GROUPS
+from pilvi.compute.resources.server_label import check_items
 from pilvi.compute.resources.task import Task, keep_spans, record
 from pilvi.compute.server.boot import BOOT, STORY
 from pilvi.compute.server.states import BUILDING, SERVER
@@ -283,8 +284,8 @@ def _write(call: Call, asked: dict[str, Any], wish: dict[str, Any], reservation:
     assert call.db is not None
     name = asked["name"] if count == 1 else f"{asked['name']}-{index + 1}"
     row = Server(
-        id=new_id(), name=name, project_id=call.project_id, user_id=call.user_id, meta=asked.get("metadata") or {}, state=BUILDING,
-        busy=None,
+        id=new_id(), name=name, project_id=call.project_id, user_id=call.user_id, state=BUILDING, busy=None,
+        meta=check_items(call, asked.get("metadata") or {}, call.project_id),
         key_name=asked.get("key_name"), public_key=wish["key"].public_key if wish["key"] else None, flavor=wish["flavor"],
         flavor_id=wish["flavor"]["id"], image_id=wish["image"]["id"] if wish["image"] else None, user_data=wish["user_data"],
         availability_zone=wish["zone"] or "", description=asked.get("description") if "description" in asked else name,

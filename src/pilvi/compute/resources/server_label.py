@@ -8,7 +8,7 @@ from typing import Any
 
 from pilvi.compute import errors
 from pilvi.compute.resources.server import RESOURCE as SERVERS
-from pilvi.core import clock
+from pilvi.core import clock, quota
 from pilvi.core.context import Call
 from pilvi.core.errors import Invalid
 from pilvi.core.http.app import Response
@@ -23,6 +23,13 @@ def _server(call: Call, id: str, verb: str) -> Any:
     return server
 
 
+def check_items(call: Call, items: dict[str, str], project_id: str) -> dict[str, str]:
+    """The metadata, unless it has more items than the project's quota allows. Raises MetadataLimit."""
+    allowed = quota.limits_of(call, project_id)["metadata_items"]
+    if 0 <= allowed < len(items): raise errors.MetadataLimit(allowed=allowed)
+    return items
+
+
 def show_metadata(call: Call, id: str) -> dict[str, Any]:
     return {"metadata": _server(call, id, "show").meta}
 
@@ -30,14 +37,14 @@ def show_metadata(call: Call, id: str) -> dict[str, Any]:
 def add_metadata(call: Call, id: str) -> dict[str, Any]:
     """POST: what is named is set, the rest stays"""
     server = _server(call, id, "update")
-    server.meta = {**server.meta, **call.body["metadata"]}
+    server.meta = check_items(call, {**server.meta, **call.body["metadata"]}, server.project_id)
     return {"metadata": server.meta}
 
 
 def replace_metadata(call: Call, id: str) -> dict[str, Any]:
     """PUT: nothing else stays"""
     server = _server(call, id, "update")
-    server.meta = dict(call.body["metadata"])
+    server.meta = check_items(call, dict(call.body["metadata"]), server.project_id)
     return {"metadata": server.meta}
 
 
@@ -50,7 +57,7 @@ def show_item(call: Call, id: str, key: str) -> dict[str, Any]:
 def put_item(call: Call, id: str, key: str) -> dict[str, Any]:
     server = _server(call, id, "update")
     if set(call.body["meta"]) != {key}: raise Invalid("Request body and URI mismatch")
-    server.meta = {**server.meta, **call.body["meta"]}
+    server.meta = check_items(call, {**server.meta, **call.body["meta"]}, server.project_id)
     return {"meta": call.body["meta"]}
 
 
@@ -82,6 +89,7 @@ def put_tag(call: Call, id: str, tag: str) -> Response:
     server = _server(call, id, "update")
     if len(tag) > 60 or "," in tag: raise Invalid(f"Tag '{tag[:80]}' is invalid: at most 60 characters, no comma.")
     if tag in (server.tags or []): return Response(204)
+    if len(server.tags or []) >= TAGS_MOST: raise Invalid(f"The number of tags exceeded the per-server limit {TAGS_MOST}")
     server.tags = sorted([*(server.tags or []), tag])
     return Response(201, None, {"Location": call.url(f"/v2.1/servers/{id}/tags/{tag}")})
 
@@ -92,11 +100,12 @@ def drop_tag(call: Call, id: str, tag: str) -> None:
     server.tags = [one for one in server.tags if one != tag]
 
 
+TAGS_MOST = 50
 META = {"type": "object", "required": ["metadata"], "properties": {"metadata": mapping().schema}, "additionalProperties": False}
 ITEM = {"type": "object", "required": ["meta"], "properties": {"meta": {**mapping().schema, "minProperties": 1, "maxProperties": 1}},
         "additionalProperties": False}
 TAGS = {"type": "object", "required": ["tags"], "properties": {"tags": {
-    "type": "array", "maxItems": 50, "items": {"type": "string", "minLength": 1, "maxLength": 60, "pattern": "^[^,/]*$"}}},
+    "type": "array", "maxItems": TAGS_MOST, "items": {"type": "string", "minLength": 1, "maxLength": 60, "pattern": "^[^,/]*$"}}},
     "additionalProperties": False}
 _M, _T = "/v2.1/servers/{id}/metadata", "/v2.1/servers/{id}/tags"
 ROUTES = [

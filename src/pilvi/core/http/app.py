@@ -23,7 +23,7 @@ from pilvi.core.bus.interface import Bus
 from pilvi.core.context import REQUEST_ID, Call, Identity
 from pilvi.core.crypto import new_id
 from pilvi.core.db.session import Database
-from pilvi.core.errors import Failure, Forbidden, Invalid, NotAllowed, NotFound, TooLarge, Unauthenticated
+from pilvi.core.errors import Failure, Forbidden, Invalid, NotAllowed, NotFound, TooLarge, Unauthenticated, Unavailable
 from pilvi.core.http import auth, cors, faults, limits
 from pilvi.core.http.routes import ANYONE, Route, Routes, choose, offered
 from pilvi.core.policy import Rules
@@ -167,10 +167,11 @@ class Application:
             if statement: call.grant, call.grant_text = statement["things"], grant  # what this service asks of others is within it too
 
     def _check_access_rules(self, identity: Identity, request: Request) -> None:
-        """An application credential may be good for some requests only: of its user, not of the services that act on them; a token may
-        always ask about itself. Raises Unauthenticated, as upstream's middleware does."""
+        """An application credential may be good for some requests only: of its user, not of the services that act on them; what a token is
+        may always be asked. Raises Unauthenticated, as upstream's middleware does."""
         rules = identity.delegation.access_rules if identity.delegation else None
-        if rules is None or request.transport == "in-process" or "x-subject-token" in request.headers: return
+        if rules is None or request.transport == "in-process": return
+        if self.service.name == "identity" and request.method in ("GET", "HEAD") and request.path == "/v3/auth/tokens": return
         if auth.within(rules, self.service.types, request.method, request.path): return
         service = request.headers.get("x-service-token", "")
         if service and "service" in self.authenticator.identify(service, request.transport).roles: return
@@ -235,7 +236,7 @@ class Application:
             await self._stream(request, receive, send)
             return
         try: request.body = await read_body(receive, limits.BODY_BYTES)
-        except TooLarge as failure: response = self.fault(failure, self._call(request))
+        except Failure as failure: response = self.fault(failure, self._call(request))
         else: response = await loop.run_in_executor(self.threads, self._handle_whole, request)
         await send_response(response, send, head=request.method == "HEAD", threads=self.threads)
 
@@ -317,18 +318,34 @@ def from_scope(scope: Mapping[str, Any]) -> Request:
                    base=f"{scheme}://{host}{headers.get('x-forwarded-prefix', '')}{mount}", client=(scope.get("client") or ("",))[0])
 
 
+class BodyLate(Failure):
+    """The request's body did not come in time."""
+    status = 408
+
+
+ROOM = [limits.BODIES_BYTES]
+
+
 async def read_body(receive: Any, most: int) -> bytes:
-    """The whole body. Raises TooLarge after `most` bytes."""
+    """The whole body. Raises TooLarge after `most` bytes, BodyLate, and Unavailable when others' long bodies fill the memory."""
     pieces: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect": return b"".join(pieces)
-        piece = message.get("body", b"")
-        size += len(piece)
-        if size > most: raise TooLarge(reason=f"the body is longer than {most} bytes")
-        if piece: pieces.append(piece)
-        if not message.get("more_body"): return b"".join(pieces)
+    size = held = 0
+    try:
+        async with asyncio.timeout(limits.BODY_SECONDS):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect": return b"".join(pieces)
+                piece = message.get("body", b"")
+                size += len(piece)
+                if size > most: raise TooLarge(reason=f"the body is longer than {most} bytes")
+                more = max(0, size - limits.SMALL_BODY_BYTES) - held
+                if more > ROOM[0]: raise Unavailable(reason="other long requests have to end first")
+                ROOM[0] -= more
+                held += more
+                if piece: pieces.append(piece)
+                if not message.get("more_body"): return b"".join(pieces)
+    except TimeoutError: raise BodyLate() from None
+    finally: ROOM[0] += held
 
 
 async def send_response(response: Response, send: Any, *, head: bool, threads: ThreadPoolExecutor) -> None:

@@ -17,6 +17,7 @@ from pilvi.core import clock, trace
 from pilvi.core.context import Identity
 from pilvi.core.db.open import OPEN
 from pilvi.core.errors import Unauthenticated
+from pilvi.core.pattern import linear
 
 TOKEN_SECONDS = 0.5
 REMEMBERED = 10_000
@@ -58,14 +59,15 @@ def _tell() -> None:
 
 def within(rules: Iterable[Mapping[str, str]], types: Iterable[str], method: str, path: str) -> bool:
     """Does one of an application credential's access rules name this request to a service of these types?"""
+    path = path.encode(errors="replace").decode()  # what was no UTF-8 is a lone surrogate
     return any(rule["service"] in types and rule["method"] == method and _pattern(rule["path"]).fullmatch(path) for rule in rules)
 
 
 @lru_cache(4096)
 def _pattern(path: str) -> re.Pattern[str]:
-    """`*` and `{name}` stand for one segment of a path, `**` for any number."""
+    """`*` and `{name}` stand for one segment of a path, `**` for any number. Users write these, so it has to take linear time."""
     pieces = re.findall(r"\*\*|\*|\{[^{}/]*\}|[^*{}]+|[{}]", path)
-    return re.compile("".join(".*" if piece == "**" else "[^/]+" if piece == "*" or (piece[0] == "{" and len(piece) > 1)
+    return linear("".join(".*" if piece == "**" else "[^/]+" if piece == "*" or (piece[0] == "{" and len(piece) > 1)
                               else re.escape(piece) for piece in pieces))
 
 

@@ -102,12 +102,13 @@ def _vmdk(read: Read, size: int) -> int:
     if not 1 <= version <= 3: raise ContentRefused(reason=f"VMDK version {version} is unknown")
     if not descriptor_at or not 0 < descriptor_size <= 2048: raise ContentRefused(reason="it has no descriptor of its own")
     text = read(descriptor_at * SECTOR, descriptor_size * SECTOR).split(b"\0")[0]
-    kind = re.search(rb'^\s*createType\s*=\s*"([^"]*)"', text, re.M)
+    # Blanks before a word are those of its own line: \s* would go over all empty lines again from each of them.
+    kind = re.search(rb'^[ \t]*createType\s*=\s*"([^"]*)"', text, re.M)
     if kind is None or kind[1].decode("latin-1") not in WHOLE_VMDK: raise ContentRefused(reason="it is not a VMDK of one file")
     extents = EXTENT.findall(text)
     if len(extents) != 1 or extents[0][0] != b"SPARSE" or b"/" in extents[0][1] or b"\\" in extents[0][1]:
         raise ContentRefused(reason="it names extents in other files")
-    parent = re.search(rb"^\s*parentCID\s*=\s*(\w+)", text, re.M)
+    parent = re.search(rb"^[ \t]*parentCID\s*=\s*(\w+)", text, re.M)
     if (parent and parent[1].lower() != b"ffffffff") or b"parentFileNameHint" in text: raise ContentRefused(reason="it names a parent")
     if not 0 < capacity <= MOST_BYTES // SECTOR: raise ContentRefused(reason=f"its size of {capacity} sectors is not possible")
     return int(capacity * SECTOR)

@@ -20,7 +20,7 @@ from pilvi.network.port.addresses import allocate, choose, give, is_automatic, i
 from pilvi.network.port.bind import bind
 from pilvi.network.resources.security_group import default_group, usable_ids
 from pilvi.network.resources.standard import SEEN_BY_AGENTS, SERVICE_OR, check_revision, find_network, permit_attributes, tag_filters
-from pilvi.network.resources.tables import Allocation, Network, Port, PortGroup
+from pilvi.network.resources.tables import Allocation, Network, Port, PortGroup, Router
 
 PRIVATE = ("binding:host_id", "binding:profile", "binding:vif_type", "binding:vif_details")
 """What only administrators and agents see."""
@@ -33,6 +33,7 @@ def create(call: Call, port: Port, values: dict[str, Any]) -> None:
     network = find_network(call, port.network_id)
     _check_grant(call, port)
     _permit(call, "create_port", values, network)
+    _check_router(call, port.project_id, port.device_owner, port.device_id)
     _choose_mac(call.db, port, values.get("mac_address"))
     if values.get("port_security_enabled") is None: port.port_security_enabled = network.port_security_enabled
     port.allowed_address_pairs = _pairs(port, values.get("allowed_address_pairs") or [])
@@ -51,6 +52,14 @@ def _check_grant(call: Call, port: Port) -> None:
     if call.is_admin or "service" not in call.identity.roles or port.project_id == call.project_id: return
     named = {"project": port.project_id, "server": port.device_id, "network": port.network_id}
     if not all(call.granted(kind, id) for kind, id in named.items()): raise Forbidden(action="create_port")
+
+
+def _check_router(call: Call, project_id: str, device_owner: str, device_id: str) -> None:
+    """A port that says it belongs to a router is plugged into it, so it may not name another project's. Raises DeviceIDNotOwnedByTenant."""
+    assert call.db is not None
+    if call.is_admin or "service" in call.identity.roles or not is_routers(device_owner): return
+    router = call.db.get(Router, device_id)
+    if router is not None and router.project_id != project_id: raise errors.DeviceIDNotOwnedByTenant(device_id=device_id)
 
 
 def _permit(call: Call, action: str, values: dict[str, Any], network: Network) -> None:
@@ -104,6 +113,7 @@ def change(call: Call, port: Port, changes: dict[str, Any]) -> None:
     check_revision(call, port)
     network = call.db.get_one(Network, port.network_id)
     _permit(call, "update_port", changes, network)
+    _check_router(call, port.project_id, changes.get("device_owner", port.device_owner), changes.get("device_id", port.device_id))
     if is_routers(port.device_owner) and changes.get("device_owner", port.device_owner) != port.device_owner:
         raise errors.ServicePortInUse(port_id=port.id, reason=f"has device owner {port.device_owner}")
     _change_security(call, port, changes)

@@ -21,7 +21,7 @@ from pilvi.network.resources.router import RESOURCE as ROUTER
 from pilvi.network.resources.router import check_overlap, refusal, router_subnets
 from pilvi.network.resources.standard import bump
 from pilvi.network.resources.subnet import RESOURCE as SUBNET
-from pilvi.network.resources.tables import Allocation, FloatingIp, Port, PortGroup, Router, Subnet
+from pilvi.network.resources.tables import Allocation, FloatingIp, Port, PortGroup, Router, Sharing, Subnet
 
 BODY = {"type": "object", "properties": {"subnet_id": uuid().schema, "port_id": uuid().schema}}
 
@@ -35,6 +35,7 @@ def add(call: Call, id: str) -> dict[str, Any]:
     if port_id: port, subnets = _take_port(call, router, port_id)
     else:
         subnet = SUBNET.find(call, subnet_id)
+        _check_lent(call, subnet)
         port, subnets = _make_port(call.db, router, subnet), [subnet]
     return _told(call, router, port, subnets)
 
@@ -49,6 +50,17 @@ def _asked(call: Call) -> tuple[str, str]:
     subnet_id, port_id = call.body.get("subnet_id") or "", call.body.get("port_id") or ""
     if not subnet_id and not port_id: raise refusal("Either subnet_id or port_id must be specified")
     return subnet_id, port_id
+
+
+def _check_lent(call: Call, subnet: Subnet) -> None:
+    """The router takes the gateway's address, and with it the way of everybody's packets; so not on a subnet that is only there for all.
+    One whose network was shared with this project by name will do, as upstream."""
+    assert call.db is not None
+    if call.is_admin or subnet.project_id == call.project_id: return
+    lent = select(Sharing.id).where(Sharing.object_id == subnet.network_id, Sharing.action == "access_as_shared",
+                                    Sharing.target_project == call.project_id)
+    if call.db.execute(lent).first() is None:
+        raise refusal(f"Cannot add interface to router because subnet {subnet.id} is not owned by project making the request")
 
 
 def _check_new(db: Session, router: Router, subnet: Subnet) -> None:

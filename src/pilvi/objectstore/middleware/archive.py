@@ -1,17 +1,19 @@
 """Unpacking an archive into containers: PUT ?extract-archive=tar, tar.gz or tar.bz2. It is read as it arrives; nothing is put aside.
 
-A thread of the request's own reads the archive; what it finds is uploaded by the event loop. Only plain files count.
+A thread of the request's own reads the archive; what it finds is uploaded by the event loop. Only plain files count. Five hundred bytes
+can be a gigabyte of zeros (bzip2), a header as long as it says, and tarfile remembers what it saw: each of these is bounded here.
 Source: Object Storage API, "Bulk operations: extract archive".
 """
 from __future__ import annotations
 
 import asyncio
+import bz2
 import tarfile
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from pilvi.objectstore.errors import ClientGone, Refused, reason
 from pilvi.objectstore.middleware.bulk_delete import report
@@ -20,24 +22,28 @@ from pilvi.objectstore.proxy.listing import wanted_format
 from pilvi.objectstore.proxy.message import Handler, Request, Response, quoted, size_of
 from pilvi.objectstore.proxy.world import World
 
-FORMATS = {"tar": "r|", "tar.gz": "r|gz", "tar.bz2": "r|bz2"}
+FORMATS: dict[str, Callable[[], Any] | None] = {"tar": None, "tar.gz": lambda: zlib.decompressobj(31), "tar.bz2": bz2.BZ2Decompressor}
 PIECE = 1 << 20
 MOST_FAILED = 1_000
+HEADER_BYTES, MOST_GLOBAL, MOST_OTHERS = 65_536, 1_000, 100_000
+"""A member's extended header (its metadata may be 4 KiB); names in headers for all; members that are no files."""
+HEADERS = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
 MOST_CONTAINERS = 10_000
 TYPE, META = "SCHILY.xattr.user.mime_type", "SCHILY.xattr.user.meta."
 
 
 class Incoming:
-    """The request's body as a file that a thread reads."""
+    """The request's body, decompressed, as a file that a thread reads."""
 
-    def __init__(self, body: AsyncIterator[bytes], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, body: AsyncIterator[bytes], loop: asyncio.AbstractEventLoop, decompressor: Any) -> None:
         self.body, self.loop, self.held = body, loop, b""
+        self.decompressor, self.full = decompressor, False
 
     def read(self, size: int) -> bytes:
-        """Blocks until so many bytes are there, or the end."""
+        """Blocks until so many bytes are there, or the end. Raises zlib.error, OSError for what is not compressed so."""
         pieces, have = [self.held], len(self.held)
         while have < size:
-            piece = asyncio.run_coroutine_threadsafe(self._next(), self.loop).result()
+            piece = self._piece() if self.decompressor else self._sent()
             if not piece: break
             pieces.append(piece)
             have += len(piece)
@@ -45,9 +51,37 @@ class Incoming:
         self.held = whole[size:]
         return whole[:size]
 
+    def _piece(self) -> bytes:
+        """The next bytes, a MiB at most however far they were compressed; none at the end."""
+        while not self.decompressor.eof:
+            rest = getattr(self.decompressor, "unconsumed_tail", b"")  # zlib's; bz2 keeps it
+            given = rest if rest or self.full else self._sent()
+            if not given and not self.full: break
+            made: bytes = self.decompressor.decompress(given, PIECE)
+            self.full = len(made) == PIECE or not getattr(self.decompressor, "needs_input", True)
+            if made: return made
+        return b""
+
+    def _sent(self) -> bytes:
+        return asyncio.run_coroutine_threadsafe(self._next(), self.loop).result()
+
     async def _next(self) -> bytes:
         try: return await anext(self.body)
         except StopAsyncIteration: return b""
+
+
+class Member(tarfile.TarInfo):
+    """A member whose headers are bounded: tarfile reads as much as they say they have."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        made = super().frombuf(buf, encoding, errors)
+        if made.type in HEADERS and made.size > HEADER_BYTES: raise tarfile.ReadError("a header is too long")
+        if made.type == tarfile.GNUTYPE_SPARSE: raise tarfile.ReadError("sparse files are not taken")
+        return made
+
+    def _proc_gnusparse_10(self, *arguments: Any) -> None:
+        raise tarfile.ReadError("sparse files are not taken")
 
 
 @dataclass
@@ -77,7 +111,7 @@ class Archive:
         with ThreadPoolExecutor(2, thread_name_prefix="archive") as threads:
             loop = asyncio.get_running_loop()
             try: await loop.run_in_executor(threads, self._unpack, request, FORMATS[kind], state, loop, threads)
-            except (tarfile.TarError, zlib.error, EOFError, OSError) as failure:
+            except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError, RecursionError) as failure:
                 if not isinstance(failure, ClientGone): status, text = "400 Bad Request", f"Invalid Tar File: {failure}"
             except Refused as failure: status, text = f"{failure.status} {reason(failure.status)}", str(failure.text or "")
         if status == "201 Created":
@@ -85,10 +119,16 @@ class Archive:
             elif not state.created: status, text = "400 Bad Request", "Invalid Tar File: No Valid Files"
         return report(form, status, text, {"Number Files Created": state.created}, state.failed)
 
-    def _unpack(self, request: Request, mode: str, state: Unpacking, loop: asyncio.AbstractEventLoop, threads: ThreadPoolExecutor) -> None:
+    def _unpack(self, request: Request, form: Callable[[], Any] | None, state: Unpacking, loop: asyncio.AbstractEventLoop,
+                threads: ThreadPoolExecutor) -> None:
         """In a thread. Raises TarError, Refused, ClientGone."""
-        with tarfile.open(mode=mode, fileobj=Incoming(request.body, loop)) as archive:  # type: ignore[call-overload]
-            for member in archive:
+        others = 0
+        incoming = Incoming(request.body, loop, form() if form else None)
+        with tarfile.open(mode="r|", fileobj=incoming, tarinfo=Member) as archive:  # type: ignore[call-overload]
+            while (member := archive.next()) is not None:
+                archive.members.clear()  # it would remember them all
+                others += not member.isfile()
+                if others > MOST_OTHERS or len(archive.pax_headers) > MOST_GLOBAL: raise tarfile.ReadError("it has too many headers")
                 if not member.isfile(): continue
                 source = archive.extractfile(member)
                 if source is None: continue

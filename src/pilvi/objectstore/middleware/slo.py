@@ -70,6 +70,7 @@ class StaticLargeObjects:
         kept = await self._examine(request, entries)
         stored, slo_etag = msgspec.json.encode(kept), manifest.etag_of(kept)
         size = sum(segment.length for segment in manifest.segments_of(kept))
+        if size > manifest.BYTES_MOST: raise Refused(413, "A large object of large objects is too large.", PLAIN)
         given = request.headers.pop("etag", "").strip('"')
         if given and given.lower() != slo_etag: raise Refused(422)
         digest = hashlib.md5(stored, usedforsecurity=False).hexdigest()

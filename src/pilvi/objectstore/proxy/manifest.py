@@ -17,7 +17,9 @@ from pilvi.objectstore.proxy.message import PLAIN
 from pilvi.objectstore.proxy.segments import Segment
 
 MANIFEST_BYTES = 8 * 1024 * 1024
-MOST_SEGMENTS = 10_000
+MOST_SEGMENTS, MOST_ENTRIES = 10_000, 20_000
+"""Objects, and entries with inline data among them: all are looked at on the event loop."""
+BYTES_MOST = 2**63 - 1
 KEYS = {"path", "etag", "size_bytes", "range"}
 
 Entry = dict[str, Any]
@@ -31,12 +33,13 @@ def parse(body: bytes, own_path: str) -> list[Entry]:
     try: given = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError): raise Refused(400, "Manifest must be valid JSON.\n", PLAIN) from None
     if not isinstance(given, list): raise Refused(400, "Manifest must be a list.\n", PLAIN)
+    if sum(isinstance(entry, dict) and "path" in entry for entry in given) > MOST_SEGMENTS:
+        raise Refused(413, f"Number of object-backed segments must be <= {MOST_SEGMENTS}", PLAIN)
+    if len(given) > MOST_ENTRIES: raise Refused(413, f"Number of segments must be <= {MOST_ENTRIES}", PLAIN)
     problems: list[str] = []
     for index, entry in enumerate(given):
         problem = _problem(entry, own_path)
         if problem: problems.append(f"Index {index}: {problem}\n")
-    if sum(isinstance(entry, dict) and "path" in entry for entry in given) > MOST_SEGMENTS:
-        raise Refused(413, f"Number of object-backed segments must be <= {MOST_SEGMENTS}", PLAIN)
     if given and not problems and all("data" in entry for entry in given):
         problems.append("Inline data segments require at least one object-backed segment.\n")
     if problems: raise Refused(400, "".join(problems), PLAIN)

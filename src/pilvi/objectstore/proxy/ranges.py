@@ -24,8 +24,8 @@ def parse(header: str | None) -> list[Wanted] | None:
     found: list[Wanted] = []
     for piece in rest.split(","):
         if not piece.strip(): continue
-        one = ONE.fullmatch(piece)
-        if one is None or one[1] == one[2] == "" or len(piece) > 50: return None
+        one = ONE.fullmatch(piece) if len(piece) <= 50 else None  # blanks may belong to either \s*: slow where there are many
+        if one is None or one[1] == one[2] == "": return None
         first, last = int(one[1]) if one[1] else None, int(one[2]) if one[2] else None
         if first is not None and last is not None and first > last: return None
         found.append((first, last))

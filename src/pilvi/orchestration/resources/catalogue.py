@@ -16,6 +16,7 @@ from pilvi.orchestration.resources.stack_preview import _child
 from pilvi.orchestration.resources.stack_request import BODY, planned, read, with_files
 from pilvi.orchestration.stack.plan import Plan
 from pilvi.orchestration.template import parameters, versions
+from pilvi.orchestration.template.parse import RESOURCES_MOST
 from pilvi.orchestration.types import TYPES, offered, type_of
 from pilvi.orchestration.types.heat.nested import NestedType
 from pilvi.orchestration.types.interface import ResourceType
@@ -40,7 +41,7 @@ def validate(call: Call) -> dict[str, Any]:
     made = planned(call, request.template, request.files, used, name="validate", stack_id="None", strict=False)
     _check_given(made)
     told = _validated(made)
-    nested = _nested(call, made) if (call.request.one("show_nested") or "false").lower() in ("true", "1") else {}
+    nested = _nested(call, made, [RESOURCES_MOST]) if (call.request.one("show_nested") or "false").lower() in ("true", "1") else {}
     if nested: told["NestedParameters"] = nested
     return told | {"Environment": used.shown()}
 
@@ -60,14 +61,17 @@ def _validated(made: Plan) -> dict[str, Any]:
     return told
 
 
-def _nested(call: Call, made: Plan) -> dict[str, Any]:
+def _nested(call: Call, made: Plan, left: list[int]) -> dict[str, Any]:
+    """`left`: how many resources the stack may still have, nested ones counted too."""
+    left[0] -= len(made.resources)
+    if left[0] < 0: raise errors.TooManyResources(most=RESOURCES_MOST)
     found = {}
     for name, one in made.resources.items():
         if not isinstance(one.type, NestedType): continue
         child = _child(call, made, one, "validate")
         if child is None: continue
         told = {"Type": one.definition.type, **_validated(child)}
-        if deeper := _nested(call, child): told["NestedParameters"] = deeper
+        if deeper := _nested(call, child, left): told["NestedParameters"] = deeper
         found[name] = told
     return found
 

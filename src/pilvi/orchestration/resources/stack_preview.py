@@ -8,11 +8,13 @@ import dataclasses
 from typing import Any
 
 from pilvi.core.context import Call
+from pilvi.orchestration.errors import TooManyResources
 from pilvi.orchestration.resources.stack_request import Request
 from pilvi.orchestration.resources.tables import Stack, StackResource
 from pilvi.orchestration.stack import live
 from pilvi.orchestration.stack.plan import Plan, Planned, plan, pseudo
 from pilvi.orchestration.template import values
+from pilvi.orchestration.template.parse import RESOURCES_MOST
 from pilvi.orchestration.types.heat.nested import NestedType
 from pilvi.orchestration.types.interface import Place, present_names, take_all
 
@@ -28,15 +30,18 @@ def stack(call: Call, made: Plan, name: str, request: Request) -> dict[str, Any]
         "links": [{"href": href, "rel": "self"}], "parent": None, "creation_time": None, "updated_time": None, "deletion_time": None,
         "stack_owner": call.identity.user_name or None, "stack_user_project_id": None, "capabilities": [], "notification_topics": [],
         "timeout_mins": request.timeout(), "disable_rollback": bool(request.flag("disable_rollback", True)), "tags": request.tags(),
-        "parameters": made.values.shown(), "resources": _resources(call, made, name, None)}
+        "parameters": made.values.shown(), "resources": _resources(call, made, name, None, [RESOURCES_MOST])}
 
 
-def _resources(call: Call, made: Plan, stack_name: str, parent: str | None) -> list[Any]:
+def _resources(call: Call, made: Plan, stack_name: str, parent: str | None, left: list[int]) -> list[Any]:
+    """`left`: how many resources the stack may still have, nested ones counted too."""
+    left[0] -= len(made.resources)
+    if left[0] < 0: raise TooManyResources(most=RESOURCES_MOST)
     after = made.required_by()
     found: list[Any] = []
     for name, one in made.resources.items():
         child = _child(call, made, one, stack_name)
-        if child is not None: found.append(_resources(call, child, f"{stack_name}-{name}", name))
+        if child is not None: found.append(_resources(call, child, f"{stack_name}-{name}", name, left))
         else: found.append(_resource(call, one, stack_name, parent, sorted(after.get(name, ()))))
     return found
 

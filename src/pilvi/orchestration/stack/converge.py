@@ -16,10 +16,12 @@ from sqlalchemy.orm import Session
 from pilvi.core import clock
 from pilvi.core.crypto import new_id
 from pilvi.orchestration import graph
+from pilvi.orchestration.errors import TooManyResources
 from pilvi.orchestration.resources.tables import NEVER, Stack, StackResource, StackSnapshot, StackTask
 from pilvi.orchestration.stack import record
 from pilvi.orchestration.stack.states import STACK
 from pilvi.orchestration.template import parse
+from pilvi.orchestration.template.parse import RESOURCES_MOST
 
 if TYPE_CHECKING:
     from pilvi.core.http.app import Application
@@ -206,6 +208,15 @@ def count(db: Session, project_id: str) -> int:
     """How many stacks a project has, nested ones left out."""
     return db.scalar(select(func.count()).select_from(Stack).where(Stack.project_id == project_id, Stack.owner_id.is_(None),
                                                                    Stack.deleted_at.is_(None))) or 0
+
+
+def check_size(db: Session, root_id: str, stack_id: str, coming: int) -> None:
+    """A stack with all that is nested in it is bounded as one; `coming`: what a nested one of it is to have. Raises StackLimit."""
+    tree = select(Stack.id).where(or_(Stack.id == root_id, Stack.root_id == root_id), Stack.id != stack_id, Stack.deleted_at.is_(None))
+    there = select(func.count()).where(StackResource.stack_id.in_(tree), StackResource.state != "DELETE_COMPLETE").scalar_subquery()
+    planned = select(func.count()).where(StackTask.stack_id.in_(tree), StackTask.kind == "update",
+                                         StackTask.resource_id.is_(None)).scalar_subquery()
+    if (db.scalar(select(there + planned)) or 0) + coming > RESOURCES_MOST: raise TooManyResources(most=RESOURCES_MOST)
 
 
 def stop(db: Session, stack: Stack, reason: str) -> None:

@@ -49,6 +49,7 @@ class Door:
         planned = self._plan(parent, row, child, stack_id, name)
         with self.database.write() as db:
             if db.get(Stack, stack_id) is not None: return stack_id
+            converge.check_size(db, parent.root_id or parent.id, stack_id, len(planned.resources))
             wish.create(db, planned, id=stack_id, name=name, project_id=parent.project_id, user_id=parent.user_id,
                         user_name=parent.user_name, owner_id=parent.id, owner_resource_id=row.id, root_id=parent.root_id or parent.id,
                         depth=parent.depth + 1,
@@ -67,6 +68,7 @@ class Door:
             assert stack is not None
             fine = stack.state.endswith("_COMPLETE") or stack.busy
             if fine and wish.same(stack, planned, _facade(row)): return
+            converge.check_size(db, parent.root_id or parent.id, stack.id, len(planned.resources))
             action = "ROLLBACK" if parent.busy == "ROLLBACK" and stack.busy in ("CREATE", "UPDATE") else "UPDATE"
             wish.change(db, stack, planned, action=action, facade=_facade(row), tags=parent.tags)
 

@@ -16,6 +16,7 @@ from pilvi.orchestration.errors import TemplateInvalid
 from pilvi.orchestration.resources.tables import Stack, StackResource
 from pilvi.orchestration.stack.plan import Plan, RecordingScope
 from pilvi.orchestration.template import functions, values
+from pilvi.orchestration.template.budget import Budget
 from pilvi.orchestration.template.environment import is_file
 from pilvi.orchestration.types import TYPES, type_of
 from pilvi.orchestration.types.heat.provider import provider
@@ -69,6 +70,7 @@ class LiveScope:
     def __init__(self, application: Application, call: Call, stack: Stack, plan: Plan, rows: Mapping[str, StackResource]) -> None:
         self.application, self.call, self.stack, self.plan, self.rows = application, call, stack, plan, rows
         self.version, self.conditions = plan.template.version, plan.template.conditions
+        self.budget = Budget()
         self._asked: dict[tuple[str, str], Any] = {}
 
     def parameter(self, name: str) -> Any:

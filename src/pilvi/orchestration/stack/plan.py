@@ -14,6 +14,7 @@ from pilvi.orchestration import graph
 from pilvi.orchestration.errors import TemplateInvalid, TypeUnavailable
 from pilvi.orchestration.template import cloudformation, functions, parameters, parse, values
 from pilvi.orchestration.template import environment as environments
+from pilvi.orchestration.template.budget import Budget
 from pilvi.orchestration.template.environment import Environment
 from pilvi.orchestration.template.parse import Definition, Template
 from pilvi.orchestration.template.values import UNKNOWN
@@ -61,6 +62,7 @@ class RecordingScope:
     files: Mapping[str, Any]
     known: Mapping[str, ResourceType | None]
     facade_parts: Mapping[str, Any]
+    budget: Budget = field(default_factory=Budget)
     seen: set[str] = field(default_factory=set)
 
     def parameter(self, name: str) -> Any:
@@ -110,15 +112,19 @@ def plan(raw: Any, files: Mapping[str, Any], environment: Environment, pseudo_va
     if template.version in CFN.values(): pseudo_values = cloudformation.pseudo(pseudo_values)
     given = {name: value for name, value in environment.parameters.items()}
     found = parameters.values_of(template.parameters, given, environment.defaults, pseudo_values, strict=strict)
-    conditions = RecordingScope(template.version, template.conditions, found, files, {}, facade or {})
+    budget = Budget()
+
+    def scope(known: Mapping[str, ResourceType | None]) -> RecordingScope:
+        return RecordingScope(template.version, template.conditions, found, files, known, facade or {}, budget)
+
+    conditions = scope({})
     for name in template.conditions: _at(f"conditions.{name}", functions.holds, name, conditions)
     active = {name: one for name, one in template.resources.items()
               if _at(f"resources.{name}.condition", functions.holds, one.condition, conditions)}
     types = {name: _at(f"resources.{name}", _type, one, environment, files, depth) for name, one in active.items()}
     known: dict[str, ResourceType | None] = {name: None for name in template.resources}
     known |= {name: kind for name, (_, kind) in types.items()}
-    planned = {name: _planned(one, types[name], RecordingScope(template.version, template.conditions, found, files, known, facade or {}),
-                              active, strict) for name, one in active.items()}
+    planned = {name: _planned(one, types[name], scope(known), active, strict) for name, one in active.items()}
     planned = _with_hidden(planned)
     graph.check_acyclic({name: one.requires for name, one in planned.items()})
     return Plan(template, environment, files, found, planned, facade or {}, depth)

@@ -14,6 +14,8 @@ from pilvi.orchestration.errors import TemplateInvalid
 TEXT_BYTES_MOST = 524_288
 NODES_MOST = 100_000
 DEPTH_MOST = 60
+NUMBER_CHARACTERS_MOST = 400
+"""YAML's numbers to the base of 60 take time that grows with the square of their length."""
 
 
 class _Loader(yaml.CSafeLoader):
@@ -31,6 +33,7 @@ def load(text: str, what: str = "template") -> Any:
         raise TemplateInvalid(reason=f"{what.capitalize()} exceeds maximum allowed size ({TEXT_BYTES_MOST} bytes)")
     loader = _Loader(text)
     try:
+        _check_depth(text, what)
         node = loader.get_single_node()
         if node is None: return None
         _check(node, what)
@@ -56,6 +59,16 @@ def _place(mark: Any) -> str:
     return f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
 
 
+def _check_depth(text: str, what: str) -> None:
+    """Raises TemplateInvalid. Before anything is made of the text: libyaml's binding makes nodes by recursion in C, and 200,000 brackets
+    would overflow its stack and end the process."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent): depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent): depth -= 1
+        if depth > DEPTH_MOST + 1: raise TemplateInvalid(reason=f"The {what} is nested too deeply{_place(event.start_mark)}")
+
+
 def _check(root: Any, what: str) -> None:
     """Raises TemplateInvalid if the document written out would be too large or endless. Each node is looked at once."""
     sizes: dict[int, int] = {}
@@ -66,6 +79,8 @@ def _check(root: Any, what: str) -> None:
         if known is not None: return known
         if id(node) in inside: raise TemplateInvalid(reason=f"The {what} contains itself{_place(node.start_mark)}")
         if depth > DEPTH_MOST: raise TemplateInvalid(reason=f"The {what} is nested too deeply{_place(node.start_mark)}")
+        if isinstance(node, yaml.ScalarNode) and node.tag.endswith((":int", ":float")) and len(node.value) > NUMBER_CHARACTERS_MOST:
+            raise TemplateInvalid(reason=f"A number in the {what} is too long{_place(node.start_mark)}")
         inside.add(id(node))
         total = 1
         if isinstance(node, yaml.SequenceNode): children = node.value

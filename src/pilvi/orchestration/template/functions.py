@@ -12,10 +12,11 @@ from typing import Any, Protocol
 
 from pilvi.orchestration.errors import TemplateInvalid
 from pilvi.orchestration.template import cloudformation, text, values, versions
+from pilvi.orchestration.template.budget import Budget, substitute
 from pilvi.orchestration.template.values import UNKNOWN, VOID, FunctionInvalid, unknown_in
 
-RESOLVED_VALUES_MOST = 200_000
-"""What the functions of one resource may make: nested repeats could multiply without end."""
+YAQL_COST = 2_000
+"""In values: an expression is carried out by another process."""
 NO_VALUE = "AWS::NoValue"
 """A Ref to it leaves out the property (or item) that it stands for."""
 IN_HOT = {"Fn::Not": "not", "Fn::And": "and", "Fn::Or": "or", "Fn::Equals": "equals"}
@@ -26,6 +27,7 @@ class Scope(Protocol):
     version: str
     conditions: Mapping[str, Any]
     """{name: as the template writes it}"""
+    budget: Budget
 
     def parameter(self, name: str) -> Any: ...
     def has_parameter(self, name: str) -> bool: ...
@@ -37,23 +39,24 @@ class Scope(Protocol):
 
 def resolve(value: Any, scope: Scope) -> Any:
     """The value with all functions carried out. Raises TemplateInvalid, ParameterMissing."""
-    return _Resolver(scope).resolve(value)
+    try: return _Resolver(scope).resolve(value)
+    except RecursionError: raise FunctionInvalid("The functions are nested too deeply") from None
 
 
 def holds(condition: Any, scope: Scope) -> bool:
     """A condition's name, literal or function, as a boolean. Raises TemplateInvalid."""
-    return _Resolver(scope).condition(condition, ())
+    try: return _Resolver(scope).condition(condition, ())
+    except RecursionError: raise FunctionInvalid("The conditions are nested too deeply") from None
 
 
 class _Resolver:
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
         self.known = versions.functions(scope.version)
-        self.left = RESOLVED_VALUES_MOST
+        self.budget = scope.budget
 
     def resolve(self, value: Any) -> Any:
-        self.left -= 1
-        if self.left < 0: raise FunctionInvalid("The functions make more values than a resource may have")
+        self.budget.spend(1)
         if isinstance(value, Mapping):
             if len(value) == 1:
                 name, arguments = next(iter(value.items()))
@@ -67,11 +70,17 @@ class _Resolver:
 
     def _call(self, name: str, arguments: Any) -> Any:
         special = SPECIAL.get(name)
-        if special: return special(self, arguments)
+        if special:
+            made = special(self, arguments)
+            if name in ASKING: self.budget.weigh(made)
+            return made
         given = self.resolve(arguments)
-        if unknown_in(given): return UNKNOWN
-        try: return PLAIN[name](given, self.scope.version)
+        if self.budget.weigh(given): return UNKNOWN
+        if name == "yaql": self.budget.spend(YAQL_COST)
+        try: made = PLAIN[name](given, self.scope.version)
         except FunctionInvalid as failure: raise FunctionInvalid(f'"{name}": {failure.message}') from None
+        self.budget.weigh(made)
+        return made
 
     # -- functions that ask the scope, or see their arguments unresolved
 
@@ -126,17 +135,21 @@ class _Resolver:
             raise FunctionInvalid('Arguments to "repeat" must be a map with "template" and "for_each"')
         loops = self.resolve(arguments["for_each"])
         permute = self.resolve(arguments.get("permutations", True))
-        if unknown_in(loops):
+        if self.budget.weigh(loops):
             self.resolve(arguments["template"])
             return UNKNOWN
         if not isinstance(loops, Mapping): raise FunctionInvalid('"for_each" must be a map of placeholders to lists')
-        made = [self.resolve(values.substitute(arguments["template"], one)) for one in values.loops(loops, permute)]
+        made = []
+        for turn in values.loops(loops, permute):
+            self.budget.spend(len(turn))
+            made.append(self.resolve(substitute(arguments["template"], turn, self.budget)))
         return [one for one in made if one is not VOID]
 
     # -- conditions
 
     def condition(self, written: Any, path: tuple[str, ...]) -> bool:
         """`path`: the names whose conditions are being looked at."""
+        self.budget.spend(1)
         if isinstance(written, bool): return written
         if isinstance(written, str):
             if written in path: raise FunctionInvalid(f"Circular definition for condition \"{written}\" ({' -> '.join((*path, written))})")
@@ -180,6 +193,8 @@ SPECIAL: dict[str, Callable[[_Resolver, Any], Any]] = {
     "get_param": _Resolver.get_param, "get_resource": _Resolver.get_resource, "Ref": _Resolver.ref, "get_attr": _Resolver.get_attr,
     "get_file": _Resolver.get_file, "resource_facade": _Resolver.facade, "Fn::ResourceFacade": _Resolver.facade, "if": _Resolver.if_,
     "Fn::If": _Resolver.if_, "Fn::GetAtt": _Resolver.get_attr, "repeat": _Resolver.repeat}
+ASKING = {"get_param", "Ref", "get_attr", "Fn::GetAtt", "get_file"}
+"""Functions whose values the template does not hold itself."""
 PLAIN: dict[str, Callable[[Any, str], Any]] = {
     "list_join": text.list_join, "str_replace": text.str_replace, "str_replace_strict": text.str_replace_strict,
     "str_replace_vstrict": text.str_replace_vstrict, "str_split": text.str_split, "digest": text.digest, "make_url": text.make_url,

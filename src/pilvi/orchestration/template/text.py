@@ -2,18 +2,19 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode, urlunsplit
 
 import msgspec
 
+from pilvi.orchestration.template.budget import bounded
 from pilvi.orchestration.template.values import FunctionInvalid
 from pilvi.orchestration.template.versions import MANY_LISTS_SINCE
 
+SEARCHED_MOST = 1_000_000_000
+"""Characters that the keys of a replacement are looked for in, all together: a second's work."""
 URL_PARTS = ("scheme", "username", "password", "host", "port", "path", "query", "fragment")
-TEXT_MOST = 4_194_304
 
 
 def _piece(value: Any, version: str) -> str:
@@ -38,7 +39,9 @@ def list_join(given: Any, version: str) -> Any:
         if one is None: continue
         if not isinstance(one, list): raise FunctionInvalid('Incorrect arguments to "list_join": lists are needed after the delimiter')
         items += one
-    return delimiter.join(_piece(one, version) for one in items)
+    pieces = [_piece(one, version) for one in items]
+    bounded(sum(map(len, pieces)) + len(delimiter) * max(0, len(pieces) - 1))
+    return delimiter.join(pieces)
 
 
 def str_replace(given: Any, version: str) -> Any:
@@ -71,17 +74,31 @@ def _replace(given: Any, version: str, *, strict: bool, full: bool) -> str:
         empty = sorted(key for key, value in pieces.items() if not value)
         if empty: raise FunctionInvalid(f"The following params have an empty value: {', '.join(empty)}")
     if not pieces: return template
-    met: set[str] = set()
-
-    def one(match: re.Match[str]) -> str:
-        met.add(match[0])
-        return pieces[match[0]]
-
-    replaced = re.sub("|".join(re.escape(key) for key in sorted(pieces, key=len, reverse=True)), one, template)
-    if len(replaced) > TEXT_MOST: raise FunctionInvalid(f"the text is longer than {TEXT_MOST} characters")
+    if len(pieces) * len(template) > SEARCHED_MOST: raise FunctionInvalid("there are too many params for so long a template")
+    replaced, met = _by_turns(template, pieces)
     if strict and (unmet := sorted(set(pieces) - met)):
         raise FunctionInvalid(f"The following params were not found in the template: {', '.join(unmet)}")
     return replaced
+
+
+def _by_turns(template: str, pieces: Mapping[str, str]) -> tuple[str, set[str]]:
+    """(the text, keys found): the longest key first, as Heat does it; what has been put in is not looked at again. A regular expression of
+    all keys would try each of them at each place."""
+    parts, met, size = [(template, True)], set(), len(template)
+    for key in sorted(pieces, key=len, reverse=True):
+        found: list[tuple[str, bool]] = []
+        for part, open_ in parts:
+            if not open_ or key not in part:
+                found.append((part, open_))
+                continue
+            first, *others = part.split(key)
+            met.add(key)
+            size += len(others) * (len(pieces[key]) - len(key))
+            bounded(size)
+            found.append((first, True))
+            for other in others: found += ((pieces[key], False), (other, True))
+        parts = [part for part in found if part[0]]
+    return "".join(part for part, _ in parts), met
 
 
 def str_split(given: Any, version: str) -> Any:

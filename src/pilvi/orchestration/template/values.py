@@ -2,14 +2,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache
-from importlib import import_module
-from typing import Any, cast
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from pilvi.core.apart import Apart
 from pilvi.orchestration.errors import TemplateInvalid
 
 LOOPS_MOST = 10_000
+EXPRESSIONS = Apart("pilvi.orchestration.template.expression")
 
 
 class FunctionInvalid(TemplateInvalid):
@@ -70,16 +70,6 @@ def loops(for_each: Mapping[str, Any], permute: Any) -> Iterator[dict[str, Any]]
     for turn in itertools.product(*lists) if permute else zip(*lists, strict=True): yield dict(zip(for_each, turn, strict=True))
 
 
-def substitute(template: Any, turn: Mapping[str, Any]) -> Any:
-    """A repeat's template with its placeholders replaced, in keys too. A text that is nothing but a placeholder becomes its value."""
-    if isinstance(template, str):
-        if template in turn: return turn[template]
-        for name, value in turn.items(): template = template.replace(name, value if isinstance(value, str) else str(value))
-        return template
-    if isinstance(template, Mapping): return {str(substitute(key, turn)): substitute(value, turn) for key, value in template.items()}
-    return [substitute(one, turn) for one in template] if isinstance(template, list) else template
-
-
 def map_merge(given: Any, version: str) -> Any:
     """[map, map, …] → one map, the later ones win."""
     if not isinstance(given, list): raise FunctionInvalid("Incorrect arguments to map_merge: a list of maps is needed")
@@ -110,7 +100,8 @@ def filter_(given: Any, version: str) -> Any:
     """[values, list] → the list without the values."""
     if not isinstance(given, list) or len(given) != 2 or not all(isinstance(one, list) for one in given):
         raise FunctionInvalid("Argument to filter must be a list of two lists: the values to drop, and the list")
-    return [one for one in given[1] if one not in given[0]]
+    dropped = {_comparable(one) for one in given[0]}
+    return [one for one in given[1] if _comparable(one) not in dropped]
 
 
 def list_concat(given: Any, version: str) -> Any:
@@ -126,10 +117,15 @@ def list_concat(given: Any, version: str) -> Any:
 
 def list_concat_unique(given: Any, version: str) -> Any:
     """The same, each item once."""
-    unique: list[Any] = []
-    for one in list_concat(given, version):
-        if one not in unique: unique.append(one)
-    return unique
+    unique: dict[Any, Any] = {}
+    for one in list_concat(given, version): unique.setdefault(_comparable(one), one)
+    return list(unique.values())
+
+
+def _comparable(value: Any) -> Any:
+    """What can be looked for in a set, and is equal where the values are: comparing each with each would take hours."""
+    if isinstance(value, Mapping): return frozenset((key, _comparable(one)) for key, one in value.items())
+    return tuple(map(_comparable, value)) if isinstance(value, list) else value
 
 
 def contains(given: Any, version: str) -> Any:
@@ -145,14 +141,9 @@ def yaql(given: Any, version: str) -> Any:
     """{expression, data} → what the expression makes of the data."""
     if not isinstance(given, Mapping) or set(given) != {"expression", "data"} or not isinstance(given["expression"], str):
         raise FunctionInvalid("Arguments should be a map with expression and data")
-    try: return _yaql()(given["expression"], given["data"])
-    except ValueError as failure: raise FunctionInvalid(str(failure)) from None
-
-
-@lru_cache(1)
-def _yaql() -> Callable[[str, Any], Any]:
-    """Its library takes memory and time that only templates with yaql should cost."""
-    return cast(Callable[[str, Any], Any], import_module("pilvi.orchestration.template.expression").evaluate)
+    expression = given["expression"]
+    try: return EXPRESSIONS.ask([expression, given["data"]])
+    except ValueError as failure: raise FunctionInvalid(f"Bad expression {expression[:80]!r}: {str(failure)[:200]}") from None
 
 
 def fn_select(given: Any, version: str) -> Any:

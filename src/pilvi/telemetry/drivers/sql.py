@@ -20,9 +20,12 @@ from sqlalchemy.orm import Session
 from pilvi.telemetry import aggregate
 from pilvi.telemetry.aggregate import Part, Sample
 from pilvi.telemetry.archive import Policy, policy
+from pilvi.telemetry.errors import Malformed
 from pilvi.telemetry.resources.tables import ArchivePolicy, Bucket, Kept, Metric
 
 Row = dict[str, Any]
+MOST_READ = 500_000
+"""Buckets that one reading gives."""
 AT_ONCE = 500
 """How many metrics a query names."""
 TABLE: Any = Bucket.__table__
@@ -173,7 +176,7 @@ def kept_from(granularity: float, span: float | None, newest_at: float) -> float
 def read(db: Session, metrics: Sequence[Metric], method: str, granularity: float, start: float | None = None, stop: float | None = None,
          known: Mapping[str, Policy] | None = None) -> dict[int, list[Sample]]:
     """{metric's number: [(begin of the bucket, value)]} of an aggregation method at one granularity that all these metrics keep, from the
-    bucket of `start` until before `stop`."""
+    bucket of `start` until before `stop`. Raises Malformed for more than anybody should hold in memory."""
     known = policies(db) if known is None else known
     plain, rate = method.removeprefix("rate:"), method.startswith("rate:")
     found: dict[int, list[Sample]] = {metric.number: [] for metric in metrics}
@@ -182,11 +185,14 @@ def read(db: Session, metrics: Sequence[Metric], method: str, granularity: float
     limits = [TABLE.c.rate == rate, TABLE.c.granularity == granularity]
     if start is not None: limits.append(TABLE.c.at >= aggregate.floor(start, granularity))
     if stop is not None: limits.append(TABLE.c.at < stop)
-    numbers = list(found)
+    numbers, left = list(found), MOST_READ
     for first in range(0, len(numbers), AT_ONCE):
         chosen = TABLE.c.metric.in_(numbers[first:first + AT_ONCE])
-        rows = db.execute(select(TABLE.c.metric, TABLE.c.at, *columns).where(chosen, *limits).order_by(TABLE.c.metric, TABLE.c.at))
+        rows = db.execute(select(TABLE.c.metric, TABLE.c.at, *columns).where(chosen, *limits).order_by(TABLE.c.metric, TABLE.c.at)
+                          .limit(left + 1))
         for number, at, *values in rows:
+            left -= 1
+            if left < 0: raise Malformed(reason=f"More than {MOST_READ} measures: ask for a shorter time or a coarser granularity")
             if at < since[number]: continue
             value = Part(*values).value(plain)
             if value is not None: found[number].append((at, value))

@@ -189,7 +189,7 @@ def search_values(call: Call) -> Any:
     method = call.request.one("aggregation") or "mean"
     start, stop, granularity = instant_of(call, "start"), instant_of(call, "stop"), granularity_of(call)
     fits = search.predicate(call.body)
-    rows = [metric.find(call, id, "search metric") for id in ids]
+    rows = [metric.find(call, id, "search metric") for id in dict.fromkeys(ids)]
     found: dict[str, Any] = {}
     for row in rows:
         try: levels = levels_of(call.db, row, method, granularity)

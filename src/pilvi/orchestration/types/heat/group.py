@@ -9,6 +9,7 @@ from typing import Any
 
 from pilvi.orchestration.errors import TemplateInvalid
 from pilvi.orchestration.template import values
+from pilvi.orchestration.template.budget import Budget, substitute
 from pilvi.orchestration.template.schema import AllowedValues, Length, Range
 from pilvi.orchestration.types.heat.nested import NestedType, engine_of
 from pilvi.orchestration.types.interface import (
@@ -69,11 +70,11 @@ class Group(NestedType):
         return sorted(engine_of(work).members(work), key=lambda one: (len(one.name), one.name))
 
 
-def definition(written: Mapping[str, Any], turn: Mapping[str, Any]) -> dict[str, Any]:
-    """A member as a template writes it; `turn` are the placeholders of this member."""
-    made: dict[str, Any] = {"type": values.substitute(written["type"], turn)}
+def definition(written: Mapping[str, Any], turn: Mapping[str, Any], budget: Budget) -> dict[str, Any]:
+    """A member as a template writes it; `turn` are the placeholders of this member, `budget` is that of all members."""
+    made: dict[str, Any] = {"type": substitute(written["type"], turn, budget)}
     for part in ("properties", "metadata"):
-        if written.get(part): made[part] = values.substitute(dict(written[part]), turn)
+        if written.get(part): made[part] = substitute(dict(written[part]), turn, budget)
     return made
 
 
@@ -112,7 +113,8 @@ class ResourceGroup(Group):
         while len(names) < (properties["count"] or 0):
             if str(number) not in removed: names.append(str(number))
             number += 1
-        made = {one: definition(written, {marker: one}) for one in names} if written.get("type") else {}
+        budget = Budget()
+        made = {one: definition(written, {marker: one}, budget) for one in names} if written.get("type") else {}
         return Child({"heat_template_version": VERSION, "resources": made}, {}, place.environment.within(name))
 
     def update(self, work: Work, changes: Mapping[str, Any]) -> None:

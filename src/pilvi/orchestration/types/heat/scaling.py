@@ -14,6 +14,7 @@ from pilvi.core import clock
 from pilvi.core.crypto import new_hex_id
 from pilvi.core.errors import Conflict, NotFound
 from pilvi.orchestration.template import values
+from pilvi.orchestration.template.budget import Budget
 from pilvi.orchestration.template.schema import AllowedValues, Range
 from pilvi.orchestration.types.heat.group import MEMBERS_MOST, RESOURCE_DEF, VERSION, Group, definition
 from pilvi.orchestration.types.heat.nested import engine_of
@@ -74,7 +75,8 @@ class AutoScalingGroup(Group):
     def child(self, name: str, properties: Mapping[str, Any], place: Place, data: Mapping[str, Any]) -> Child:
         count = clamp(properties, data.get("capacity", properties["desired_capacity"]))
         names = data.get("members") or [f"member-{one}" for one in range(count)]
-        made = {one: definition(properties["resource"], {}) for one in names} if (properties["resource"] or {}).get("type") else {}
+        budget = Budget()
+        made = {one: definition(properties["resource"], {}, budget) for one in names} if (properties["resource"] or {}).get("type") else {}
         return Child({"heat_template_version": VERSION, "resources": made}, {}, place.environment.within(name))
 
     def create(self, work: Work) -> None:
