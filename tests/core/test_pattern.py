@@ -38,4 +38,3 @@ def test_the_database_tries_only_what_is_linear() -> None:
     assert sqlite_regexp("^w", "web") and not sqlite_regexp("^e", "web") and sqlite_regexp("x", None) is None
     assert sqlite_regexp(ENDLESS, HOSTILE) is False
     with pytest.raises(ValueError): linear("(?=a)")
-    assert linear("A.B", ignore_case=True, dot_all=True).search("a\nb") and linear("^b", multi_line=True).search("a\nb")

@@ -47,12 +47,12 @@ class Pattern:
         return self._quick.fullmatch(text) is not None if self._quick is not None else _elsewhere(self.text, text, whole=True)
 
 
-@lru_cache(512)
-def linear(text: str, *, ignore_case: bool = False, multi_line: bool = False, dot_all: bool = False) -> re.Pattern[str]:
+@lru_cache(4096)
+def linear(text: str) -> re.Pattern[str]:
     """RE2's compiled pattern, which has the methods of Python's. Raises ValueError for what RE2 does not know."""
     options = re2.Options()
-    options.log_errors, options.case_sensitive, options.dot_nl = False, not ignore_case, dot_all
-    try: return re2.compile(f"(?m:{text})" if multi_line else text, options)  # type: ignore[no-any-return]
+    options.log_errors = False
+    try: return re2.compile(text, options)  # type: ignore[no-any-return]
     except re2.error as failure:
         said = failure.args[0] if failure.args else ""
         raise ValueError(f"{text[:80]!r} is not a regular expression: {said.decode() if isinstance(said, bytes) else said}") from None

@@ -36,6 +36,7 @@ GOOD: list[tuple[Any, Any]] = [
     ({"filter": [["a"], ["a", "b", "a"]]}, ["b"]), ({"list_concat": [["a"], ["b", "a"], None]}, ["a", "b", "a"]),
     ({"list_concat_unique": [["a"], ["b", "a"]]}, ["a", "b"]), ({"contains": ["a", {"get_param": "list"}]}, True),
     ({"yaql": {"expression": "$.data.where($ > 1).sum()", "data": [1, 2, 3]}}, 5),
+    ({"yaql": {"expression": "$.data.where($ =~ '^(?=a)')", "data": ["ab", "b"]}}, ["ab"]),
     ({"repeat": LOOP}, [{"p-1": "1/a"}, {"p-1": "1/b"}, {"p-2": "2/a"}, {"p-2": "2/b"}]),
     ({"repeat": {**LOOP, "permutations": False}}, [{"p-1": "1/a"}, {"p-2": "2/b"}]),
     ({"repeat": {"template": {"get_attr": ["%r%", "address"]}, "for_each": {"%r%": ["x"]}}}, ["10.0.0.1"]),
@@ -95,6 +96,7 @@ BOMBS: dict[str, Any] = {
     "long sums": {"yaql": {"expression": "range(9000).select(range(9000).sum()).sum()", "data": 1}},
     "a number of many digits": {"yaql": {"expression": "pow(9, 9999999)", "data": 1}},
     "a text doubled": {"yaql": {"expression": "range(40).aggregate($1 + $1, aaaaaaaa)", "data": 1}},
+    "an endless pattern": {"yaql": {"expression": "regex('(a+)+$').matches($.data)", "data": "a" * 60 + "b"}},
     "bits": {"yaql": {"expression": "shiftBitsLeft(1, 100000000000)", "data": 1}}}
 DOUBLING = {"c0": True} | {f"c{n}": {"and": [f"c{n - 1}"] * 2} for n in range(1, 61)}
 CHAIN = {"d0": True} | {f"d{n}": {"not": f"d{n - 1}"} for n in range(1, 2001)}

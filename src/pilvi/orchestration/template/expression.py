@@ -14,16 +14,13 @@ import msgspec
 import yaql  # type: ignore[import-untyped]
 from yaql.language.exceptions import YaqlException  # type: ignore[import-untyped]
 
-from pilvi.orchestration.template import expression_pattern
-
 EXPRESSION_CHARACTERS_MOST = 4096
 SECONDS_MOST, MEMORY_MOST = 1, 512 * 2**20
 """Of the processor, and a part of a second more; and of memory in bytes."""
 ENGINE = yaql.YaqlFactory().create(options={
     "yaql.limitIterators": 10_000, "yaql.memoryQuota": 1_000_000, "yaql.convertTuplesToLists": True, "yaql.convertSetsToLists": True,
     "yaql.convertInputData": True, "yaql.convertOutputData": True})
-CONTEXT = yaql.create_context(regex=False)
-expression_pattern.register(CONTEXT)
+CONTEXT = yaql.create_context()
 
 
 def evaluate(expression: str, data: Any) -> Any:
