@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from pilvi.compute.agent import boot, inventory, meter, parts
+from pilvi.compute.agent import boot, inventory, meter, parts, snapshot
 from pilvi.compute.agent.console import Consoles
 from pilvi.compute.agent.node import Node
 from pilvi.compute.agent.reconcile import Wanted, plan
@@ -32,9 +32,10 @@ ACTS: dict[str, Callable[[Node, Errand], dict[str, Any] | None]] = {
     "create_machine": boot.create_machine, "destroy_machine": boot.destroy_machine, "plug_volume": parts.plug_volume,
     "unplug_volume": parts.unplug_volume, "plug_interface": parts.plug_interface, "unplug_interface": parts.unplug_interface,
     "stop": parts.stop, "start": parts.start, "reboot": parts.reboot, "hard_reboot": parts.hard_reboot, "pause": parts.pause,
-    "unpause": parts.unpause}
+    "unpause": parts.unpause, "suspend": parts.suspend, "resume": parts.resume, "copy_disk": snapshot.copy_disk,
+    "upload_copy": snapshot.upload_copy, "drop_copy": snapshot.drop_copy}
 FLOWS = ("boot", "delete", "stop", "start", "reboot", "hard_reboot", "pause", "unpause", "attach_volume", "detach_volume",
-         "attach_interface", "detach_interface")
+         "attach_interface", "detach_interface", "suspend", "resume", "createImage")
 
 
 class MachineFailed(Conflict):

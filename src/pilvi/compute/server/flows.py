@@ -4,6 +4,7 @@ from __future__ import annotations
 from pilvi.compute.server.attach import ATTACH
 from pilvi.compute.server.boot import BOOT
 from pilvi.compute.server.delete import DELETE
+from pilvi.compute.server.image import CREATE_IMAGE
 from pilvi.compute.server.power import POWER
 
-FLOWS = {flow.name: flow for flow in (BOOT, DELETE, *POWER, *ATTACH)}
+FLOWS = {flow.name: flow for flow in (BOOT, DELETE, *POWER, *ATTACH, CREATE_IMAGE)}

@@ -7,7 +7,8 @@ from __future__ import annotations
 from pilvi.core.state import Machine, Verb
 
 BUILDING, ACTIVE, STOPPED, PAUSED, ERROR, DELETED = "building", "active", "stopped", "paused", "error", "deleted"
-ALIVE = (BUILDING, ACTIVE, STOPPED, PAUSED, ERROR)
+SUSPENDED = "suspended"
+ALIVE = (BUILDING, ACTIVE, STOPPED, PAUSED, ERROR, SUSPENDED)
 
 SERVER = Machine("instance", {*ALIVE, DELETED}, final=DELETED, event="compute.instance", verbs=[
     #     verb           may start in                      busy word               ends in   if it fails   may interrupt
@@ -15,14 +16,18 @@ SERVER = Machine("instance", {*ALIVE, DELETED}, final=DELETED, event="compute.in
     Verb("stop",        {ACTIVE, ERROR},                  "powering-off",         STOPPED, event="power_off"),
     Verb("start",       {STOPPED},                        "powering-on",          ACTIVE, event="power_on"),
     Verb("reboot",      {ACTIVE},                         "rebooting",            ACTIVE),
-    Verb("hard_reboot", {ACTIVE, STOPPED, PAUSED, ERROR}, "rebooting_hard",       ACTIVE,   None,         {"rebooting"}, event="reboot"),
+    Verb("hard_reboot", {ACTIVE, STOPPED, PAUSED, ERROR, SUSPENDED}, "rebooting_hard", ACTIVE, None,      {"rebooting"}, event="reboot"),
     Verb("pause",       {ACTIVE},                         "pausing",              PAUSED),
     Verb("unpause",     {PAUSED},                         "unpausing",            ACTIVE),
+    Verb("suspend",     {ACTIVE},                         "suspending",           SUSPENDED),
+    Verb("resume",      {SUSPENDED},                      "resuming",             ACTIVE),
+    Verb("createImage", {ACTIVE, STOPPED, PAUSED, SUSPENDED}, "image_snapshot",   None, event="snapshot"),
     Verb("delete",      set(ALIVE),                       "deleting",             DELETED,  ERROR,        {"*"}),
 ])
 
-STATUS = {BUILDING: "BUILD", ACTIVE: "ACTIVE", STOPPED: "SHUTOFF", PAUSED: "PAUSED", ERROR: "ERROR", DELETED: "DELETED"}
-POWER = {BUILDING: 0, ACTIVE: 1, STOPPED: 4, PAUSED: 3, ERROR: 0, DELETED: 0}
+STATUS = {BUILDING: "BUILD", ACTIVE: "ACTIVE", STOPPED: "SHUTOFF", PAUSED: "PAUSED", ERROR: "ERROR", DELETED: "DELETED",
+          SUSPENDED: "SUSPENDED"}
+POWER = {BUILDING: 0, ACTIVE: 1, STOPPED: 4, PAUSED: 3, ERROR: 0, DELETED: 0, SUSPENDED: 4}
 
 
 def status(state: str, busy: str | None) -> str:

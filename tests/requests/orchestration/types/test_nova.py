@@ -113,6 +113,18 @@ def test_what_is_replaced_and_what_is_refused(demo: Bench, server: dict[str, Any
     assert not type_of(SERVER).needs_replacement(work, {"user_data": "new", "user_data_update_policy": "IGNORE"})
 
 
+def test_a_server_is_suspended_and_resumed(demo: Bench, server: dict[str, Any]) -> None:
+    work = demo.make(SERVER, "sleeper", **server)
+    for _ in range(2): type_of(SERVER).suspend(work)  # again, as after a crash
+    demo.wait(lambda: type_of(SERVER).suspended(work))
+    assert demo.get(SERVER, work, "show")["status"] == "SUSPENDED"
+    type_of(SERVER).suspend(work)
+    type_of(SERVER).resume(work)
+    demo.wait(lambda: type_of(SERVER).resumed(work))
+    assert demo.get(SERVER, work, "show")["status"] == "ACTIVE"
+    demo.end(SERVER, work)
+
+
 def test_a_server_that_fails_says_why(demo: Bench, server: dict[str, Any]) -> None:
     work = demo.work(SERVER, "unlucky", {**server, "scheduler_hints": {"same_host": "nobody"}})
     with pytest.raises(Failure, match="No valid host"):

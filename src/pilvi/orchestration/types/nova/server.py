@@ -163,10 +163,30 @@ class Server(RestResource):
         if not self._settled(self.shown(work)): raise ResourceFailed(status=self.shown(work)["status"], reason="it is not ACTIVE")
 
     def suspend(self, work: Work) -> None:
-        raise NotServed(what="suspending of servers")
+        self._act(work, "suspend", "SUSPENDED")
+
+    def suspended(self, work: Work) -> bool:
+        return self._came_to(work, "SUSPENDED", "ACTIVE")
 
     def resume(self, work: Work) -> None:
-        raise NotServed(what="suspending of servers, so none can be resumed")
+        self._act(work, "resume", "ACTIVE")
+
+    def resumed(self, work: Work) -> bool:
+        return self._came_to(work, "ACTIVE", "SUSPENDED")
+
+    def _act(self, work: Work, action: str, end: str) -> None:
+        """Asks for it, unless that was done before."""
+        server = self.shown(work)
+        if server["status"] == end or server["OS-EXT-STS:task_state"] is not None: return
+        work.ask("compute", "POST", f"{self.item(work)}/action", {action: None})
+
+    def _came_to(self, work: Work, end: str, before: str) -> bool:
+        """Did the action end well? It has failed where nothing is being done and the server is what it was."""
+        server = self.shown(work)
+        if server["OS-EXT-STS:task_state"] is not None: return False
+        if server["status"] == end: return True
+        if server["status"] == before: raise ResourceFailed(status=before, reason="the host could not do it")
+        raise _failure(server)
 
     def snapshot(self, work: Work) -> dict[str, Any]:
         raise NotServed(what="snapshots of servers")

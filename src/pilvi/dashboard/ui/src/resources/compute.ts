@@ -33,9 +33,16 @@ export const servers: Spec = {
     { key: "start", label: "start", when: is("SHUTOFF"), run: (row) => action(row, { "os-start": null }), command: server("start") },
     { key: "stop", label: "stop", when: is("ACTIVE", "ERROR"), run: (row) => action(row, { "os-stop": null }), command: server("stop") },
     { key: "reboot", label: "reboot", when: is("ACTIVE"), run: (row) => action(row, { reboot: { type: "SOFT" } }), command: server("reboot") },
-    { key: "hard", label: "reboot_hard", sure: "reboot_hard_sure", when: is("ACTIVE", "SHUTOFF", "PAUSED", "ERROR"), run: (row) => action(row, { reboot: { type: "HARD" } }), command: server("reboot", "--hard") },
+    { key: "hard", label: "reboot_hard", sure: "reboot_hard_sure", when: is("ACTIVE", "SHUTOFF", "PAUSED", "SUSPENDED", "ERROR"), run: (row) => action(row, { reboot: { type: "HARD" } }), command: server("reboot", "--hard") },
     { key: "pause", label: "pause", when: is("ACTIVE"), run: (row) => action(row, { pause: null }), command: server("pause") },
     { key: "unpause", label: "unpause", when: is("PAUSED"), run: (row) => action(row, { unpause: null }), command: server("unpause") },
+    { key: "suspend", label: "suspend", when: is("ACTIVE"), run: (row) => action(row, { suspend: null }), command: server("suspend") },
+    { key: "resume", label: "resume", when: is("SUSPENDED"), run: (row) => action(row, { resume: null }), command: server("resume") },
+    {
+      key: "image", label: "make_image", when: (row) => is("ACTIVE", "SHUTOFF", "PAUSED", "SUSPENDED")(row) && Boolean(row.image),
+      fields: (row) => [{ name: "name", label: "name", required: true, first: row.name }],
+      run: (row, values) => action(row, { createImage: { name: values.name } }), command: (row, values) => command("server image create", ["--name", values.name], quoted(row.name)),
+    },
     {
       key: "rename", label: "rename", fields: (row) => [{ name: "name", label: "name", required: true, first: row.name }, { name: "description", label: "description", first: row.description ?? "" }],
       run: (row, values) => ask("compute", "PUT", `/v2.1/servers/${row.id}`, { body: { server: { name: values.name, description: values.description || null } } }),
