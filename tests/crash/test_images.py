@@ -15,6 +15,7 @@ from pilvi.core.http.client import send
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[Cloud]:
     made = Cloud(hosts=1, failures="uncopied-*:copy_disk")
+    made.hosts[0].compute.node.apis.patience_seconds = 120.0  # until it is over an upload is tried again
     yield made
     made.close()
 

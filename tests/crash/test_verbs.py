@@ -72,6 +72,16 @@ def test_power(processes: Cloud, verb: str, victim: str) -> None:
     delete(demo, admin, processes.state, server)
 
 
+@pytest.mark.parametrize("victim", ["control", "agent"])
+def test_rebuild(processes: Cloud, victim: str) -> None:
+    demo, admin, server = boot(processes, f"rebuild-{victim}")
+    demo.ask("compute", "POST", f"/v2.1/servers/{server['id']}/action", {"rebuild": {"imageRef": server["image"]["id"]}})
+    kill(processes.state, victim)
+    after = settled(demo, server["name"])
+    assert after and after["status"] == "ACTIVE" and len(machines(processes.state, server["id"])) == 1, after
+    delete(demo, admin, processes.state, server)
+
+
 def test_image(processes: Cloud) -> None:
     """It is made or gone, its server is as it was, and another one can be made. With control as victim all may wait for a lease to end."""
     demo, admin, server = boot(processes, "image")

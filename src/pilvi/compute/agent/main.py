@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from pilvi.compute.agent import boot, inventory, meter, parts, snapshot
+from pilvi.compute.agent import boot, inventory, meter, parts, rebuild, snapshot
 from pilvi.compute.agent.console import Consoles
 from pilvi.compute.agent.node import Node
 from pilvi.compute.agent.reconcile import Wanted, plan
@@ -33,9 +33,10 @@ ACTS: dict[str, Callable[[Node, Errand], dict[str, Any] | None]] = {
     "unplug_volume": parts.unplug_volume, "plug_interface": parts.plug_interface, "unplug_interface": parts.unplug_interface,
     "stop": parts.stop, "start": parts.start, "reboot": parts.reboot, "hard_reboot": parts.hard_reboot, "pause": parts.pause,
     "unpause": parts.unpause, "suspend": parts.suspend, "resume": parts.resume, "copy_disk": snapshot.copy_disk,
-    "upload_copy": snapshot.upload_copy, "drop_copy": snapshot.drop_copy}
+    "upload_copy": snapshot.upload_copy, "drop_copy": snapshot.drop_copy, "fetch_new_image": rebuild.fetch_new_image,
+    "rebuild_machine": rebuild.rebuild_machine}
 FLOWS = ("boot", "delete", "stop", "start", "reboot", "hard_reboot", "pause", "unpause", "attach_volume", "detach_volume",
-         "attach_interface", "detach_interface", "suspend", "resume", "createImage")
+         "attach_interface", "detach_interface", "suspend", "resume", "createImage", "rebuild", "rebuild_stopped")
 
 
 class MachineFailed(Conflict):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pilvi.compute import errors
-from pilvi.compute.resources import console, server_image
+from pilvi.compute.resources import console, server_image, server_rebuild
 from pilvi.compute.resources.server import RESOURCE as SERVERS
 from pilvi.compute.resources.server import Server
 from pilvi.compute.resources.server_task import begin
@@ -96,6 +96,7 @@ ACTIONS: dict[str, tuple[dict[str, Any], Callable[[Call, str, Any], Response]]] 
     "suspend": (NOTHING, verb("suspend", "suspend")),
     "resume": (NOTHING, verb("resume", "resume")),
     "createImage": (server_image.ASKED, server_image.create),
+    "rebuild": ({"type": "object"}, server_rebuild.rebuild),
     "forceDelete": (NOTHING, verb("delete", "forceDelete")),
     "reboot": ({"type": "object", "required": ["type"], "properties": {"type": {"enum": ["SOFT", "HARD", "Soft", "Hard", "soft", "hard"]}},
                 "additionalProperties": False}, reboot),

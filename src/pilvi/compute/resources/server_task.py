@@ -13,13 +13,14 @@ from pilvi.compute.resources.task import Task, record
 from pilvi.compute.server.delete import DELETE
 from pilvi.compute.server.image import CREATE_IMAGE
 from pilvi.compute.server.power import POWER
+from pilvi.compute.server.rebuild import REBUILD
 from pilvi.compute.server.states import SERVER
 from pilvi.core import task
 from pilvi.core.context import Call
 from pilvi.core.http.app import Response
 from pilvi.core.task import Flow
 
-FLOWS = {flow.name: flow for flow in (*POWER, DELETE, CREATE_IMAGE)}
+FLOWS = {flow.name: flow for flow in (*POWER, DELETE, CREATE_IMAGE, *REBUILD)}
 EVEN_LOCKED = {CREATE_IMAGE.name}
 """What changes nothing of a server may be done to a locked one, as with Nova."""
 
@@ -28,16 +29,20 @@ def begin(call: Call, id: str, verb: str, action: str, **facts: Any) -> Response
     """Marks the server as busy and writes the task, in one transaction; then wakes whoever does it. Raises WrongState, ServerLocked."""
     assert call.application is not None
     with call.application.database.write() as call.db:
-        server = SERVERS.find(call, id)
-        target = {"project_id": server.project_id, "user_id": server.user_id}
-        SERVERS.permit(call, "delete" if verb == "delete" else "update", target)
-        if server.locked_reason is not None and not call.is_admin and verb not in EVEN_LOCKED: raise errors.ServerLocked(id=id)
-        SERVER.begin(call.db, Server, id, verb)
-        record(call, id, action)
-        work = task.add(call.db, Task, FLOWS[verb], id, {"request_id": call.request_id, "host": server.host, **facts})
+        work = mark(call, SERVERS.find(call, id), verb, action, **facts)
     call.db = None
     wake(call, work)
     return Response(202)
+
+
+def mark(call: Call, server: Any, verb: str, action: str, **facts: Any) -> Any:
+    """The task, in the call's transaction; after it somebody is to be woken. Raises WrongState, ServerLocked."""
+    assert call.db is not None
+    SERVERS.permit(call, "delete" if verb == "delete" else "update", {"project_id": server.project_id, "user_id": server.user_id})
+    if server.locked_reason is not None and not call.is_admin and verb not in EVEN_LOCKED: raise errors.ServerLocked(id=server.id)
+    SERVER.begin(call.db, Server, server.id, verb)
+    record(call, server.id, action)
+    return add(call, server, FLOWS[verb], facts)
 
 
 def wake(call: Call, work: Any) -> None:

@@ -6,5 +6,6 @@ from pilvi.compute.server.boot import BOOT
 from pilvi.compute.server.delete import DELETE
 from pilvi.compute.server.image import CREATE_IMAGE
 from pilvi.compute.server.power import POWER
+from pilvi.compute.server.rebuild import REBUILD
 
-FLOWS = {flow.name: flow for flow in (BOOT, DELETE, *POWER, *ATTACH, CREATE_IMAGE)}
+FLOWS = {flow.name: flow for flow in (BOOT, DELETE, *POWER, *ATTACH, CREATE_IMAGE, *REBUILD)}

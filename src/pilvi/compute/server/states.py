@@ -22,6 +22,8 @@ SERVER = Machine("instance", {*ALIVE, DELETED}, final=DELETED, event="compute.in
     Verb("suspend",     {ACTIVE},                         "suspending",           SUSPENDED),
     Verb("resume",      {SUSPENDED},                      "resuming",             ACTIVE),
     Verb("createImage", {ACTIVE, STOPPED, PAUSED, SUSPENDED}, "image_snapshot",   None, event="snapshot"),
+    Verb("rebuild",     {ACTIVE, ERROR},                  "rebuilding",           ACTIVE,   ERROR),
+    Verb("rebuild_stopped", {STOPPED},      "rebuild_block_device_mapping",       STOPPED,  ERROR, event="rebuild"),
     Verb("delete",      set(ALIVE),                       "deleting",             DELETED,  ERROR,        {"*"}),
 ])
 
@@ -34,6 +36,7 @@ def status(state: str, busy: str | None) -> str:
     """The one word that users see."""
     if state == ACTIVE and busy == "rebooting": return "REBOOT"
     if busy == "rebooting_hard": return "HARD_REBOOT"
+    if busy and busy.startswith("rebuild"): return "REBUILD"
     return STATUS[state]
 
 

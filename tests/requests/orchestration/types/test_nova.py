@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from tests.requests.orchestration.types.conftest import Bench
 
-from pilvi.core.errors import Failure, NotServed
+from pilvi.core.errors import Failure, Invalid, NotServed
+from pilvi.image.resources.image import Image
 from pilvi.orchestration.types import type_of
 from pilvi.orchestration.types.interface import PropertyInvalid
 
@@ -108,9 +109,23 @@ def test_what_is_replaced_and_what_is_refused(demo: Bench, server: dict[str, Any
     for name in ("flavor", "image"):
         assert not type_of(SERVER).needs_replacement(work, {name: "new"})
         assert type_of(SERVER).needs_replacement(work, {name: "new", f"{name}_update_policy": "REPLACE"})
-        with pytest.raises(NotServed): type_of(SERVER).update(work, {name: "new"})
+    with pytest.raises(NotServed): type_of(SERVER).update(work, {"flavor": "new"})
     assert type_of(SERVER).needs_replacement(work, {"user_data": "new"})
     assert not type_of(SERVER).needs_replacement(work, {"user_data": "new", "user_data_update_policy": "IGNORE"})
+
+
+def test_a_server_is_rebuilt_of_another_image(demo: Bench, server: dict[str, Any]) -> None:
+    with demo.cloud.control.applications["image"].database.write() as db:
+        image = Image(name="other", visibility="public", disk_format="raw", container_format="bare", state="active", size=0)
+        db.add(image)
+        db.flush()
+        other = image.id
+    work = demo.make(SERVER, "rebuilt", **server)
+    with pytest.raises(Invalid): type_of(SERVER).update(work, {"image": None})
+    changed = demo.change(SERVER, work, **{**server, "image": "other"})
+    assert changed.physical_id == work.physical_id and demo.get(SERVER, changed, "show")["image"]["id"] == other
+    type_of(SERVER).update(changed, {"image": "other"})  # again, as after a crash
+    demo.end(SERVER, changed)
 
 
 def test_a_server_is_suspended_and_resumed(demo: Bench, server: dict[str, Any]) -> None:

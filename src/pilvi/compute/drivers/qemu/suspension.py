@@ -19,6 +19,7 @@ _DESCRIPTOR = "memory"
 _LOOK_SECONDS = 0.1
 _LIMIT_SECONDS = 1800
 _KEEP_FREE_BYTES = 2 << 30
+_WRITING = ("setup", "active", "pre-switchover", "device")
 _FASTEST = 1 << 40
 """Bytes a second: as fast as the disk takes it."""
 
@@ -29,7 +30,7 @@ def keep(monitor: Monitor, memory_mib: int, beside: Path, path: Path) -> None:
     if path.exists(): return
     try:
         monitor.execute("stop")
-        if _state(monitor) not in ("setup", "active", "device", "completed"): _begin(monitor, memory_mib, beside)
+        if not beside.exists() or not (_written(monitor) or _state(monitor) in _WRITING): _begin(monitor, memory_mib, beside)
         _await(monitor)
         beside.replace(path)
     except HypervisorFailure:
@@ -51,10 +52,15 @@ def _begin(monitor: Monitor, memory_mib: int, beside: Path) -> None:
 
 def _await(monitor: Monitor) -> None:
     deadline = time.monotonic() + _LIMIT_SECONDS
-    while (state := _state(monitor)) != "completed":
-        if state in ("failed", "cancelled", None): raise HypervisorFailure(f"QEMU could not write the memory: {state}")
+    while not _written(monitor):
+        if (state := _state(monitor)) not in (*_WRITING, "completed"): raise HypervisorFailure(f"QEMU could not write the memory: {state}")
         if time.monotonic() > deadline: raise HypervisorFailure(f"QEMU did not write the memory within {_LIMIT_SECONDS} s")
         time.sleep(_LOOK_SECONDS)
+
+
+def _written(monitor: Monitor) -> bool:
+    """Told by the run state: a machine that has been resumed says of its migration, too, that it is completed."""
+    return bool(monitor.execute("query-status")["status"] == "postmigrate")
 
 
 def _state(monitor: Monitor) -> str | None:

@@ -135,17 +135,28 @@ class Server(RestResource):
     def update(self, work: Work, changes: Mapping[str, Any]) -> None:
         policies = {**work.properties, **changes}
         if "flavor" in changes: raise NotServed(what="resizing of servers; give flavor_update_policy: REPLACE")
-        if "image" in changes: raise NotServed(what="rebuilding of servers; give image_update_policy: REPLACE")
         if "user_data" in changes and policies["user_data_update_policy"] == "REBUILD":
-            raise NotServed(what="rebuilding of servers; give user_data_update_policy: REPLACE")
+            raise NotServed(what="rebuilding of servers for new user data; give user_data_update_policy: REPLACE")
         if "admin_pass" in changes: raise NotServed(what="changing of a running server's password")
         item = self.item(work)
         if "name" in changes: work.ask("compute", "PUT", item, {"server": {"name": changes["name"] or work.physical_name}})
         if "metadata" in changes: work.ask("compute", "PUT", f"{item}/metadata", {"metadata": _words(changes["metadata"])})
         if "tags" in changes: work.ask("compute", "PUT", f"{item}/tags", {"tags": changes["tags"] or []})
+        if "image" in changes: self._rebuild(work, changes["image"])
         if "networks" in changes: server_networks.plan_change(work, changes["networks"])
 
+    def _rebuild(self, work: Work, image: str | None) -> None:
+        """Asks for it, unless that was done before: the server shows the image that it is rebuilt of at once."""
+        if not image: raise Invalid("A server that boots from an image cannot be changed into one that does not.")
+        wanted, server = resolve(work, self.properties["image"], image), self.shown(work)
+        if (server["image"] or {}).get("id") == wanted and server["status"] != "ERROR": return
+        work.ask("compute", "POST", f"{self.item(work)}/action", {"rebuild": {"imageRef": wanted}})
+
     def updated(self, work: Work, changes: Mapping[str, Any]) -> bool:
+        if "image" in changes:
+            server = self.shown(work)
+            if server["OS-EXT-STS:task_state"] is not None: return False
+            if server["status"] == "ERROR": raise _failure(server)
         return "networks" not in changes or server_networks.changed(work)
 
     def deleted(self, work: Work) -> bool:

@@ -4,6 +4,7 @@ import { command, quoted } from "../api/notices.svelte.ts"
 import { session } from "../api/session.svelte.ts"
 import { choices, given, type Row, type Spec } from "./spec.ts"
 import { networks, floatingIps, securityGroups } from "./network.ts"
+import { images } from "./image.ts"
 import { volumes } from "./volume.ts"
 
 const action = (row: Row, body: Row): Promise<any> => ask("compute", "POST", `/v2.1/servers/${row.id}/action`, { body })
@@ -42,6 +43,11 @@ export const servers: Spec = {
       key: "image", label: "make_image", when: (row) => is("ACTIVE", "SHUTOFF", "PAUSED", "SUSPENDED")(row) && Boolean(row.image),
       fields: (row) => [{ name: "name", label: "name", required: true, first: row.name }],
       run: (row, values) => action(row, { createImage: { name: values.name } }), command: (row, values) => command("server image create", ["--name", values.name], quoted(row.name)),
+    },
+    {
+      key: "rebuild", label: "rebuild", danger: true, when: (row) => is("ACTIVE", "SHUTOFF", "ERROR")(row) && Boolean(row.image),
+      fields: (row) => [{ name: "image", label: "image", kind: "select", required: true, help: "rebuild_help", first: row.image?.id, options: choices(() => images, undefined, (one) => one.status === "active") }],
+      run: (row, values) => action(row, { rebuild: { imageRef: values.image } }), command: (row, values) => command("server rebuild", ["--image", values.image], quoted(row.name)),
     },
     {
       key: "rename", label: "rename", fields: (row) => [{ name: "name", label: "name", required: true, first: row.name }, { name: "description", label: "description", first: row.description ?? "" }],
