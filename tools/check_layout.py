@@ -77,6 +77,7 @@ KINDS = {"identity/token": "life", "identity/federation": "life", "image/guest":
          "orchestration/types": "life", "dashboard/session.py": "life", "dashboard/events.py": "life",
          # routes that are no resource: the APIs and files behind the page
          "dashboard/proxy.py": "life", "dashboard/elsewhere.py": "life", "dashboard/pages.py": "life",
+         "dashboard/single_sign_on.py": "life",
          "network/topology.py": "life", "network/reconciler.py": "life", "network/extensions.py": "resources",
          "identity/drivers/sql.py": "life", "telemetry/drivers/sql.py": "life"}
 """Entries whose name does not tell: what they are instead. The sql drivers are the ones whose backend is the service's own database."""

@@ -1,24 +1,20 @@
 """The dashboard as its users meet it: a real browser (Debian's Chromium) before a simulated cloud."""
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 from tests.outside.clouds import Cloud, free_port
+from tests.outside.visitor import PATIENCE_MS, User, chromium_browser
 
 from pilvi.run import furnish
 from pilvi.run.settings import load
 
 pytestmark = pytest.mark.slow
-CHROMIUM = shutil.which("chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]
-PATIENCE_MS = 30_000
 SCRIPT = "<img src=x onerror=window.hacked=1>"
 
 
@@ -33,11 +29,7 @@ def cloud(cloud_at: Callable[[str], Cloud]) -> Iterator[Cloud]:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    assert CHROMIUM, "apt-get install chromium"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
+    yield from chromium_browser()
 
 
 @pytest.fixture(scope="module")
@@ -48,35 +40,6 @@ def outside(cloud: Cloud) -> furnish.Cloud:
 
 def delete(outside: furnish.Cloud, service: str, path: str, plural: str, name: str) -> None:
     outside.ask(service, "DELETE", f"{path}/{outside.find(service, path, plural, name)['id']}")
-
-
-class User:
-    """Somebody before a browser of their own. `broken` collects what a page should never say."""
-
-    def __init__(self, cloud: Cloud, chromium: Browser, name: str, **options: Any) -> None:
-        self.auth = yaml.safe_load((cloud.state / "clouds.yaml").read_text())["clouds"][name]["auth"]
-        self.root = self.auth["auth_url"].partition("/identity")[0]
-        self.context = chromium.new_context(locale="en-GB", viewport={"width": 1360, "height": 900}, **options)
-        self.context.set_default_timeout(PATIENCE_MS)
-        self.page: Page = self.context.new_page()
-        self.broken: list[str] = []
-        self.page.on("pageerror", lambda failure: self.broken.append(str(failure)))
-        self.page.on("console", lambda line: self.broken.append(line.text) if "Content Security Policy" in line.text else None)
-
-    def sign_in(self, password: str = "") -> None:
-        self.page.goto(self.root + "/")
-        self.page.get_by_label("User", exact=True).fill(self.auth["username"])
-        self.page.get_by_label("Password", exact=True).fill(password or self.auth["password"])
-        self.page.get_by_role("button", name="Sign in").click()
-
-    def go(self, link: str) -> None:
-        self.page.get_by_role("navigation", name="Navigation").get_by_role("link", name=link, exact=True).click()
-
-    def row(self, text: str) -> Any:
-        return self.page.get_by_role("row").filter(has_text=text)
-
-    def dialog(self) -> Any:
-        return self.page.get_by_role("dialog")
 
 
 @pytest.fixture

@@ -14,6 +14,21 @@ class SignInRefused(Unauthenticated):
     code = "refused"
 
 
+class PasscodeNeeded(Unauthenticated):
+    """This user's one-time code is needed, too."""
+    code = "passcode_needed"
+
+
+class OtherFactorsNeeded(Unauthenticated):
+    """This user's rules ask for ways of signing in that this page does not have."""
+    code = "other_factors"
+
+
+class NotBegunHere(Forbidden):
+    """This sign-in was not begun in this browser, or too long ago."""
+    code = "not_begun"
+
+
 class NoProject(Forbidden):
     """This user has no role in any project. An administrator can add one."""
     code = "no_project"

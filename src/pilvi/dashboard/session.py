@@ -31,6 +31,8 @@ from pilvi.dashboard import errors
 COOKIE = "pilvi_session"
 CSRF_HEADER = "x-csrf-token"
 SAFE = {"GET", "HEAD", "OPTIONS"}
+FACTORS = {"password", "totp"}
+"""The methods that the page can ask for."""
 
 
 class SessionRow(Base):
@@ -71,9 +73,9 @@ def _cipher(word: str) -> Fernet:
     return Fernet(base64.urlsafe_b64encode(hashlib.sha256(b"token:" + word.encode()).digest()))
 
 
-def _word(request: Request) -> str:
-    """The cookie's value, or nothing."""
-    try: found = SimpleCookie(request.headers.get("cookie", "")).get(COOKIE)
+def read_cookie(request: Request, name: str = COOKIE) -> str:
+    """A cookie's value, or nothing."""
+    try: found = SimpleCookie(request.headers.get("cookie", "")).get(name)
     except CookieError: return ""
     return found.value if found else ""
 
@@ -81,7 +83,7 @@ def _word(request: Request) -> str:
 def find(application: Application, request: Request) -> Session:
     """The session behind a request of the page. Raises SignedOut, ForeignPage."""
     same_origin(request)
-    word = _word(request)
+    word = read_cookie(request)
     if not word: raise errors.SignedOut()
     with application.database.read() as db: row = db.get(SessionRow, _digest(word))
     if row is None or row.expires_at < clock.now(): raise errors.SignedOut()
@@ -113,12 +115,21 @@ def sign_in(call: Call) -> Response:
         identity["methods"].append("totp")
         identity["totp"] = {"user": {**{k: user[k] for k in ("name", "domain")}, "passcode": asked["passcode"]}}
     try: unscoped = _ask_token(call, {"identity": identity, "scope": "unscoped"})
-    except (Unauthenticated, Forbidden): raise errors.SignInRefused() from None
-    token = unscoped.headers["x-subject-token"]
+    except (Unauthenticated, Forbidden) as refusal:
+        answer = refusal.facts.get("answer")
+        rules = answer.get("required_auth_methods") if isinstance(answer, dict) else None
+        if not rules: raise errors.SignInRefused() from None
+        if any(set(rule) <= FACTORS for rule in rules): raise errors.PasscodeNeeded() from None
+        raise errors.OtherFactorsNeeded() from None
+    return enter(call, unscoped.headers["x-subject-token"], unscoped.json()["token"]["user"]["id"], asked.get("project"))
+
+
+def enter(call: Call, token: str, user_id: str, project_id: str | None = None) -> Response:
+    """A session for who has an unscoped token. Raises NoProject."""
     projects = _projects(call, token)
     if not projects: raise errors.NoProject()
-    own = _default_project(call, token, unscoped.json()["token"]["user"]["id"])
-    wanted = next((p for p in projects if p["id"] in (asked.get("project"), own)), projects[0])
+    own = _default_project(call, token, user_id)
+    wanted = next((p for p in projects if p["id"] in (project_id, own)), projects[0])
     return _begin(call, _scope(call, token, wanted["id"]), projects)
 
 
@@ -139,12 +150,12 @@ def sign_out(call: Call) -> Response:
     """DELETE /session: the token is revoked."""
     assert call.application is not None
     try: found = _found(call)
-    except errors.SignedOut: return Response(204, headers={"Set-Cookie": _cookie(call, "", 0)})
+    except errors.SignedOut: return Response(204, headers={"Set-Cookie": cookie(call, COOKIE, "", 0)})
     with call.application.database.write() as db: db.execute(delete(SessionRow).where(SessionRow.digest == _digest(found.word)))
     call.token = found.token
     try: send(call, "identity", "DELETE", "/v3/auth/tokens", headers={"x-subject-token": found.token})
     except Failure: pass  # it may have ended meanwhile
-    return Response(204, headers={"Set-Cookie": _cookie(call, "", 0)})
+    return Response(204, headers={"Set-Cookie": cookie(call, COOKIE, "", 0)})
 
 
 def _found(call: Call) -> Session:
@@ -189,14 +200,20 @@ def _begin(call: Call, reply: Reply, projects: list[dict[str, str]], instead_of:
         if instead_of: db.execute(delete(SessionRow).where(SessionRow.digest == _digest(instead_of.word)))
         db.add(row)
     shown = _shown(Session(word, token, about, expires_at))
-    return Response(200, shown, {"Set-Cookie": _cookie(call, word, int(expires_at - clock.now()))})
+    return Response(200, shown, {"Set-Cookie": cookie(call, COOKIE, word, int(expires_at - clock.now()))})
 
 
-def _cookie(call: Call, word: str, seconds: int) -> str:
+def root(call: Call) -> str:
+    """The dashboard's path as the browser sees it."""
+    assert call.request is not None
+    return "/" + call.request.base.partition("://")[2].partition("/")[2]
+
+
+def cookie(call: Call, name: str, value: str, seconds: int, below: str = "") -> str:
+    """A Set-Cookie that no script and no other site can use, for the dashboard or a path of it."""
     assert call.request is not None
     secure = "; Secure" if call.request.base.startswith("https:") else ""
-    path = "/" + call.request.base.partition("://")[2].partition("/")[2]
-    return f"{COOKIE}={word}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"
+    return f"{name}={value}; Path={root(call)}{below}; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"
 
 
 def _shown(found: Session) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from pilvi.core.http.protocol import BoundedHttp
 from pilvi.core.reconcile import Repeat
 from pilvi.core.service import Service
 from pilvi.core.wire import Base
+from pilvi.dashboard import single_sign_on
 from pilvi.dashboard.service import SERVICE as DASHBOARD
 from pilvi.identity import client as identity
 from pilvi.identity.service import SERVICE as IDENTITY
@@ -113,6 +114,7 @@ class Control:
             "image_directory": settings.control_directory / "images",
             "object_directory": settings.control_directory / "objects",
             "federation_directory": settings.directory / "federation",
+            "dashboard_receiver": settings.url + DASHBOARD.mount + single_sign_on.PATH,
             "novnc": novnc.folder(settings.directory),
             "dashboard_files": ui.folder(settings.directory),
             "console_socket": settings.run_directory / "console.sock",

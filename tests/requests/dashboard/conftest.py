@@ -18,6 +18,7 @@ from pilvi.core.http import auth, client
 from pilvi.core.http.app import Application
 from pilvi.core.http.inprocess import InProcess
 from pilvi.dashboard.service import SERVICE
+from pilvi.dashboard.single_sign_on import PATH
 from pilvi.identity.client import validate
 
 HOST = "cloud.test"
@@ -80,7 +81,7 @@ class Browser:
         return Answer(messages[0]["status"], found, b"".join(m.get("body", b"") for m in messages[1:]))
 
     def sign_in(self, user: str = "demo", **more: str) -> Answer:
-        answer = self.ask("POST", "/session", {"user": user, "password": f"{user}!", **more})
+        answer = self.ask("POST", "/session", {"user": user, "password": f"{user}!"} | more)
         if answer.status == 200: self.csrf = answer.json()["csrf"]
         return answer
 
@@ -92,12 +93,14 @@ def dashboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Appli
     monkeypatch.setitem(auth.VALIDATORS, "identity", validate)
     database = Database(f"sqlite:///{tmp_path}/dashboard.sqlite")
     migrate(database, "dashboard", [table.__table__ for table in SERVICE.tables])
-    application = Application(SERVICE, database=database)
+    application = Application(SERVICE, database=database, identity_url=f"http://{HOST}/identity")
     files = tmp_path / "page"
     (files / "assets").mkdir(parents=True)
     (files / "index.html").write_text("<!doctype html><title>Pilvi</title>" + " " * 500)
     (files / "assets" / "a-123.js").write_text("1")
-    application.state |= {"dashboard_files": files, "cloud": Cloud([identity, application])}
+    receiver = f"http://{HOST}/dashboard{PATH}"
+    application.state |= {"dashboard_files": files, "cloud": Cloud([identity, application]), "dashboard_receiver": receiver}
+    identity.state |= {"federation_directory": tmp_path / "federation", "dashboard_receiver": receiver}
     yield application
     for each in (application, identity):
         each.close()

@@ -1,10 +1,14 @@
 """Sessions: who gets one, what a browser may know, and that nothing works without the cookie and the page's own word."""
+import base64
+
 from sqlalchemy import select
 from tests.requests.dashboard.conftest import Browser
+from tests.requests.identity.cloud import Client
 
 from pilvi.core import clock
 from pilvi.core.http.app import Application
 from pilvi.dashboard.session import SessionRow
+from pilvi.identity.signature import passcode
 
 
 def test_sign_in_shows_who_and_hides_the_token(browser: Browser, dashboard: Application) -> None:
@@ -27,6 +31,32 @@ def test_a_wrong_password_is_told_and_leaves_nothing(browser: Browser, dashboard
     assert answer.status == 401 and "wrong" in answer.json()["error"]["message"]
     assert not browser.cookie
     with dashboard.database.read() as db: assert db.scalars(select(SessionRow)).all() == []
+
+
+SEED = base64.b32encode(b"a seed of 20 letters").decode()
+
+
+def test_a_second_factor_is_asked_for(browser: Browser, dashboard: Application) -> None:
+    identity = dashboard.state["cloud"].by_mount["/identity"]
+    admin = Client(identity, Client(identity).sign_in("admin").headers["X-Subject-Token"])
+
+    def rule(*methods: str) -> None:
+        options = {"multi_factor_auth_rules": [list(methods)]}
+        assert admin.ask("PATCH", "/v3/users/user-demo", {"user": {"options": options}}).status == 200
+
+    def told(**more: str) -> str:
+        answer = browser.sign_in(**more)
+        assert answer.status == 401 and not browser.cookie, answer.body
+        return str(answer.json()["error"]["reason"])
+
+    admin.make("credential", type="totp", blob=SEED, user_id="user-demo")
+    rule("password", "totp")
+    assert told() == told(passcode="") == "passcode_needed"
+    assert told(password="wrong") == told(passcode="000000") == "refused"
+    assert browser.sign_in(passcode=passcode.of(SEED, int(clock.now()) // 30)).status == 200
+    browser.cookie = ""
+    rule("password", "application_credential")
+    assert told() == told(passcode=passcode.of(SEED, int(clock.now()) // 30)) == "other_factors"
 
 
 def test_bad_bodies_are_refused(browser: Browser) -> None:

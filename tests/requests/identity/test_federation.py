@@ -184,6 +184,38 @@ def test_signing_in_with_a_browser(acme: Acme, nobody: Client) -> None:
     assert nobody.ask("GET", f"{path}?code=x&state=forged").status == 400
 
 
+def test_only_the_clouds_own_dashboard_is_trusted_unasked(acme: Acme, nobody: Client) -> None:
+    path = "/v3/auth/OS-FEDERATION/identity_providers/acme/protocols/openid/websso"
+    receiver, ticket = "http://cloud/dashboard/auth/websso", "0123456789abcdef" * 4
+    assert nobody.ask("GET", f"{path}?origin={receiver}/{ticket}").status == 401, "there is no dashboard"
+    nobody.application.state["dashboard_receiver"] = receiver
+    for bad in ("", "/", "/" + ticket[1:], f"/{ticket}0", f"/{ticket}/", f"/{ticket}?x", f"/{ticket}%0A", f"/../{ticket}", f"evil/{ticket}",
+                f"/{ticket.upper()}"):
+        assert nobody.ask("GET", f"{path}?origin={receiver}{bad}").status == 401, bad
+    for bad in ("https://cloud/dashboard/auth/websso", "http://cloud.evil.test/dashboard/auth/websso", "//cloud/dashboard/auth/websso"):
+        assert nobody.ask("GET", f"{path}?origin={bad}/{ticket}").status == 401, bad
+    disguised = Request("GET", path, f"origin=http://evil.test/dashboard/auth/websso/{ticket}", {}, base="http://evil.test/identity")
+    assert nobody.application.handle(disguised).status == 401, "a request's own address proves nothing"
+    sent = nobody.ask("GET", f"{path}?origin={receiver}/{ticket}")
+    back = httpx.post(sent.headers["location"], data={"sub": "jo"}).headers["location"]
+    page = nobody.application.handle(_request(path, back)).payload().decode()
+    assert f'action="{receiver}/{ticket}"' not in page, "she has no e-mail address here, so the mapping does not know her"
+    acme.knows("jo", email="jo@acme", groups=[])
+    back = httpx.post(sent.headers["location"], data={"sub": "jo"}).headers["location"]
+    assert f'action="{receiver}/{ticket}"' in nobody.application.handle(_request(path, back)).payload().decode()
+
+
+def test_people_are_told_in_a_page(acme: Acme, nobody: Client) -> None:
+    path = "/v3/auth/OS-FEDERATION/identity_providers/acme/protocols/openid/websso"
+    for query in ("origin=<script>", "error=<script>"):
+        seen = nobody.application.handle(Request("GET", path, query, {"accept": "text/html,*/*"}, base="http://cloud/identity"))
+        page = seen.payload().decode()
+        assert seen.status == 401 and "&lt;script&gt;" in page and "<script" not in page and 'href="http://cloud/"' in page
+        assert "default-src 'none'" in seen.headers["content-security-policy"]
+    told = nobody.ask("GET", f"{path}?error=access_denied", accept="application/json")
+    assert "access_denied" in told.body["error"]["message"]
+
+
 def _request(path: str, back: str) -> Any:
     return Request("GET", path, urlsplit(back).query, {}, b"", base="http://cloud/identity")
 

@@ -84,7 +84,7 @@ def send(call: Call, service: str, method: str, path: str, *, query: dict[str, A
 
 
 def failure_of(service: str, reply: Reply) -> Failure:
-    """The reply's error as a Failure with the service's message."""
+    """The reply's error as a Failure with the service's message; `answer` among its facts is the body, where that was JSON."""
     message = reply.body[:400].decode(errors="replace")
     try: body = reply.json()
     except msgspec.DecodeError: body = None
@@ -94,7 +94,7 @@ def failure_of(service: str, reply: Reply) -> Failure:
         if isinstance(inner, dict): message = str(inner.get("message") or inner.get("faultstring") or inner.get("detail") or message)
     kind = KINDS.get(reply.status)
     if kind is None: return errors.Unavailable(f"the {service} service answered {reply.status}: {message}")
-    return kind(message, service=service, status=reply.status)
+    return kind(message, service=service, status=reply.status, answer=body)
 
 
 class Socket:

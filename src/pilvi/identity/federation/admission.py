@@ -2,12 +2,14 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Callable
+from functools import wraps
 
 from pilvi.core import clock
 from pilvi.core.context import Call
 from pilvi.core.errors import Failure, Forbidden
-from pilvi.core.http.app import Response
+from pilvi.core.http.app import Application, Response
 from pilvi.identity import errors
 from pilvi.identity.federation import mapping as engine
 from pilvi.identity.federation.person import Visitor, receive
@@ -17,6 +19,7 @@ from pilvi.identity.resources.mapping import AttributeMapping
 from pilvi.identity.resources.protocol import Protocol
 from pilvi.identity.token.formats import Payload, new_audit_id
 
+TICKET = re.compile(r"[0-9a-f]{64}")
 
 def admit(call: Call, idp_id: str, protocol_id: str, remote_attribute: str, ask: Callable[[], dict[str, str]]) -> Payload:
     """An unscoped token's content for whom the provider vouches. `ask` gives its assertion; `remote_attribute` is where that names the
@@ -60,9 +63,16 @@ def check_origin(call: Call) -> str:
     """Where the browser is to bring its token. Raises LoginRefused for what is no dashboard of ours."""
     assert call.application is not None and call.request is not None
     origin = call.request.one("origin") or ""
-    if origin not in call.application.config.trusted_dashboards:
+    if origin not in call.application.config.trusted_dashboards and not _is_own(call.application, origin):
         raise errors.LoginRefused(f"{origin or 'The origin'} is not a trusted dashboard host.")
     return origin
+
+
+def _is_own(application: Application, origin: str) -> bool:
+    """This cloud's dashboard, at the address that the settings give (a request's own Host could be anybody's), behind it the ticket by
+    which the dashboard knows the browser that set out."""
+    receiver: str = application.state.get("dashboard_receiver", "")
+    return bool(receiver) and origin.startswith(receiver + "/") and TICKET.fullmatch(origin, len(receiver) + 1) is not None
 
 
 def hand_over(call: Call, payload: Payload, origin: str) -> Response:
@@ -74,7 +84,25 @@ def hand_over(call: Call, payload: Payload, origin: str) -> Response:
         media_type="text/html; charset=utf-8")
 
 
+def for_people(function: Callable[..., Response]) -> Callable[..., Response]:
+    """A route to which browsers go by themselves: they get its failures as a page with a way back, programs as everywhere."""
+    @wraps(function)
+    def told(call: Call, **names: str) -> Response:
+        assert call.application is not None and call.request is not None
+        try: return function(call, **names)
+        except Failure as failure:
+            if "text/html" not in call.request.headers.get("accept", ""): raise
+            cloud = call.application.identity_url.rpartition("/")[0] + "/"  # it sends browsers on to the dashboard
+            page = REFUSAL.format(reason=html.escape(failure.message), cloud=html.escape(cloud))
+            return Response(failure.status, page.encode(), {"cache-control": "no-store", "content-security-policy": "default-src 'none'"},
+                            media_type="text/html; charset=utf-8")
+
+    return told
+
+
 SCRIPT = "document.forms[0].submit()"
 SCRIPT_HASH = "ePniVEkSivX/c7XWBGafqh8tSpiRrKiqYeqbG7N1TOE="
 FORM = ('<!doctype html><title>Signing in</title><form action="{origin}" method="post"><input type="hidden" name="token" value="{token}">'
         f"<noscript><button>Continue</button></noscript></form><script>{SCRIPT}</script>")
+REFUSAL = ('<!doctype html><html lang="en"><title>Not signed in</title><h1>Not signed in</h1><p>{reason}</p>'
+           '<p><a href="{cloud}">Back to the cloud</a></p></html>')

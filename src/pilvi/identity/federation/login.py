@@ -16,8 +16,8 @@ from pilvi.core.errors import Invalid, NotServed
 from pilvi.core.http.app import Response
 from pilvi.core.http.routes import ANYONE, Route
 from pilvi.identity import errors
-from pilvi.identity.federation import openid, saml_login
-from pilvi.identity.federation.admission import admit, check_origin, hand_over
+from pilvi.identity.federation import choices, openid, saml_login
+from pilvi.identity.federation.admission import admit, check_origin, for_people, hand_over
 from pilvi.identity.federation.trusted import NotTrusted, OpenId, Trusted, trusted
 from pilvi.identity.resources.identity_provider import IdentityProvider
 from pilvi.identity.resources.protocol import Protocol
@@ -102,7 +102,7 @@ PLACE = saml_login.PLACE
 ROUTES: list[Any] = [
     Route(f"/v3/OS-FEDERATION/{PLACE}/auth", "GET", authenticate, ANYONE),
     Route(f"/v3/OS-FEDERATION/{PLACE}/auth", "POST", authenticate, ANYONE),
-    Route(f"/v3/auth/OS-FEDERATION/{PLACE}/websso", "GET", websso, ANYONE),
-    Route("/v3/auth/OS-FEDERATION/websso/{id}", "GET", websso_of_any, ANYONE),
-    *saml_login.ROUTES,
+    Route(f"/v3/auth/OS-FEDERATION/{PLACE}/websso", "GET", for_people(websso), ANYONE),
+    Route("/v3/auth/OS-FEDERATION/websso/{id}", "GET", for_people(websso_of_any), ANYONE),
+    *saml_login.ROUTES, *choices.ROUTES,
 ]

@@ -19,7 +19,7 @@ from pilvi.core.http.routes import ANYONE, Route
 from pilvi.core.wire import Base
 from pilvi.identity import errors
 from pilvi.identity.federation import saml
-from pilvi.identity.federation.admission import admit, check_origin, hand_over
+from pilvi.identity.federation.admission import admit, check_origin, for_people, hand_over
 from pilvi.identity.federation.trusted import NotTrusted, Saml, trusted
 
 ANSWER_SECONDS = 600.0
@@ -107,7 +107,7 @@ def _as_provider(call: Call) -> None:
 
 
 ROUTES = [
-    Route(f"/v3/auth/OS-FEDERATION/{PLACE}/websso", "POST", answered, ANYONE, raw=True),
+    Route(f"/v3/auth/OS-FEDERATION/{PLACE}/websso", "POST", for_people(answered), ANYONE, raw=True),
     Route(f"/v3/OS-FEDERATION/{PLACE}/metadata", "GET", show_metadata, ANYONE),
     Route("/v3/OS-FEDERATION/saml2/metadata", "GET", _as_provider, ANYONE),
     Route("/v3/auth/OS-FEDERATION/saml2", "POST", _as_provider, ANYONE),

@@ -1,5 +1,7 @@
 """Why an identity provider may be believed: the operator's file federation/<provider>.toml below the state folder.
 
+    button = "Acme Oy"                              # on the sign-in page; without it the provider's id, with "" no button
+
     [openid]
     issuer = "https://id.example.org/realms/main"   # its /.well-known/openid-configuration names keys and addresses
     client_id = "pilvi"                             # the audience its tokens must be for
@@ -36,8 +38,14 @@ class Saml(Struct, frozen=True, forbid_unknown_fields=True):
 
 class Trusted(Struct, frozen=True, forbid_unknown_fields=True):
     """What the file may hold."""
+    button: str | None = None
     openid: OpenId | None = None
     saml: Saml | None = None
+
+    @property
+    def by_browser(self) -> bool:
+        """Can people sign in there with a browser?"""
+        return self.saml is not None or (self.openid is not None and bool(self.openid.client_id and self.openid.client_secret))
 
 
 class NotTrusted(Unauthenticated):

@@ -6,7 +6,10 @@ export type Row = Record<string, any>
 const ROOT = "/dashboard"
 const VERSIONS: Record<string, string> = { compute: "compute 2.90", "block-storage": "volume 3.70", placement: "placement 1.39" }
 
-// What an API refused, in its own words.
+// What the sign-in can be refused for: no session has ended by that.
+const SIGNING_IN = new Set(["refused", "passcode_needed", "other_factors"])
+
+// What an API refused, in its own words; `code` is a word of dashboard/errors.py.
 export class ApiError extends Error {
   constructor(
     readonly status: number,
@@ -69,7 +72,7 @@ async function answer(response: Response): Promise<any> {
   }
   if (response.ok) return text === "" ? null : parsed
   const failure = failureOf(response.status, parsed)
-  if (response.status === 401 && failure.code !== "refused") session.ended()
+  if (response.status === 401 && !SIGNING_IN.has(failure.code)) session.ended()
   throw failure
 }
 
@@ -78,7 +81,7 @@ export function failureOf(status: number, body: any): ApiError {
   if (typeof body === "string") return new ApiError(status, body.replace(/<[^>]*>/g, " ").trim().slice(0, 400) || `HTTP ${status}`)
   const inner = body?.NeutronError ?? body?.error ?? body?.errors?.[0] ?? (body && Object.keys(body).length === 1 ? Object.values(body)[0] : body)
   const message = inner?.message ?? inner?.detail ?? body?.explanation ?? body?.message ?? inner
-  return new ApiError(status, typeof message === "string" ? message : `HTTP ${status}`, status === 401 && /wrong/.test(String(message)) ? "refused" : "")
+  return new ApiError(status, typeof message === "string" ? message : `HTTP ${status}`, inner?.reason ?? "")
 }
 
 // Sends a file with progress (0…1); fetch can't tell how far an upload is.
