@@ -24,6 +24,7 @@ OWN_FACTS = {"id", "name", "owner", "tags", "visibility", "protected", "os_hidde
              "container_format", "status", "size", "virtual_size", "checksum", "created_at", "updated_at", "self", "file", "schema",
              "direct_url", "locations", "stores", "os_hash_algo", "os_hash_value"}
 """What is a fact of the base image itself, and so no property of images made of its servers."""
+NOT_INHERITED = ("os_glance", "img_signature", "cache_in_nova", "bittorrent")
 ASKED = {"type": "object", "required": ["name"], "additionalProperties": False, "properties": {
     "name": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^\S(.*\S)?$"}, "metadata": mapping().schema}}
 
@@ -61,7 +62,8 @@ def _ready(call: Call, id: str, asked: dict[str, Any]) -> Any:
 def _values(call: Call, server: Any, asked: dict[str, Any]) -> dict[str, Any]:
     """The image's facts: its base's properties, then the user's, then where it comes from, as Nova writes them."""
     base = _base(call, server)
-    properties = {name: value for name, value in base.items() if name not in OWN_FACTS and isinstance(value, str)}
+    properties = {name: value for name, value in base.items()
+                  if name not in OWN_FACTS and not name.startswith(NOT_INHERITED) and isinstance(value, str)}
     properties |= asked.get("metadata") or {}
     properties |= {"base_image_ref": server.image_id or "", "instance_uuid": server.id, "user_id": call.user_id,
                    "owner_id": call.project_id, "image_type": "snapshot", "image_location": "snapshot", "image_state": "available",
