@@ -5,6 +5,7 @@ import base64
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 from tests.requests.orchestration.types.conftest import Bench
 
 from pilvi.core.errors import Failure, Invalid, NotServed
@@ -126,6 +127,24 @@ def test_a_server_is_rebuilt_of_another_image(demo: Bench, server: dict[str, Any
     assert changed.physical_id == work.physical_id and demo.get(SERVER, changed, "show")["image"]["id"] == other
     type_of(SERVER).update(changed, {"image": "other"})  # again, as after a crash
     demo.end(SERVER, changed)
+
+
+def test_a_server_is_snapshotted_and_restored(demo: Bench, server: dict[str, Any]) -> None:
+    kind = type_of(SERVER)
+    for host in demo.cloud.hosts: host.compute.node.apis.patience_seconds = 120.0  # so long the agent tries to upload
+    work = demo.make(SERVER, "kept", **server)
+    data = kind.snapshot(work)
+    work.again = True
+    assert kind.snapshot(work) == data, "again, as after a crash"
+    image = data["snapshot_image_id"]
+    assert not kind.snapshotted(work, data)
+    with demo.cloud.control.applications["image"].database.write() as db:  # its bytes need a socket
+        db.execute(update(Image).where(Image.id == image).values(state="active", size=0))
+    demo.wait(lambda: demo.get(SERVER, work, "show")["OS-EXT-STS:task_state"] is None)
+    assert kind.snapshotted(work, data) and kind.restored_properties(work, data) == {"image": image}
+    for _ in range(2): kind.delete_snapshot(work, data)
+    with pytest.raises(Failure, match="image"): kind.snapshotted(work, data)
+    demo.end(SERVER, work)
 
 
 def test_a_server_is_suspended_and_resumed(demo: Bench, server: dict[str, Any]) -> None:
