@@ -7,12 +7,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from pilvi.compute.agent.node import Node
+from pilvi.core import clock
 from pilvi.core.context import Call
 from pilvi.core.errand import Errand
 from pilvi.core.errors import Unavailable
 from pilvi.image import client as image
 
 ROOT = "root"
+GIVEN_UP_SECONDS = 300.0
+"""So long an upload is tried: the image service gives up one that broke off with it when its lease ends, two minutes later."""
 
 
 def copy_disk(node: Node, errand: Errand) -> None:
@@ -24,14 +27,20 @@ def copy_disk(node: Node, errand: Errand) -> None:
 
 def upload_copy(node: Node, errand: Errand) -> None:
     """The image has the copy's bytes, and the copy is gone."""
-    path = _copy(node, errand)
-    node.apis.ask(errand, lambda call: give(call, errand.facts["image_id"], path))
+    path, until = _copy(node, errand), clock.monotonic() + GIVEN_UP_SECONDS
+    while True:
+        try:
+            node.apis.ask(errand, lambda call: give(call, errand.facts["image_id"], path))
+            break
+        except Unavailable:
+            if clock.monotonic() > until: raise
+        errand.still_mine()
     path.unlink(missing_ok=True)
 
 
 def give(call: Call, image_id: str, path: Path) -> None:
-    """Uploads the file. An image that has its bytes (the answer was lost) is left alone; an upload that broke off with this agent's
-    predecessor is waited for, until the image service has given it up. Raises Unavailable meanwhile."""
+    """Uploads the file. An image that has its bytes (the answer was lost) is left alone; an upload that broke off is
+    waited for until the image service has given it up. Raises Unavailable meanwhile."""
     status = image.show(call, image_id)["status"]
     if status == "saving": raise Unavailable(reason=f"an earlier upload of image {image_id} has not been given up yet")
     if status != "active": image.upload(call, image_id, path)
