@@ -40,6 +40,8 @@ COPIES, CODED = Policy(index=0, name="copies", replicas=3, default=True), Policy
 ZONES = 3
 WORKERS = 4
 FLIPS = 100
+LISTED_SECONDS = 120.0
+"""A container that could not be told of an object at once is told later."""
 OPTIONS = StorageOptions(devices=0, replicas=3, partition_power=6, policies=[COPIES, CODED], reserve_bytes=0, replicate_seconds=2.0,
                          audit_bytes_per_second=200 << 20)
 
@@ -86,7 +88,7 @@ class Cluster:
         with (self.directory / f"n{zone}.log").open("ab") as log:
             command = [sys.executable, "-m", "pilvi.run.object_node", str(self.node(zone))]
             self.processes[zone] = subprocess.Popen(command, stdout=log, stderr=log)
-        for _ in range(200):
+        for _ in range(600):
             try: socket.create_connection(("127.0.0.1", self.ports[zone]), 1).close()
             except OSError: time.sleep(0.1)
             else: return
@@ -122,6 +124,8 @@ class Load:
         self.store, self.policy, self.chance = store, policy, random.Random(seed)
         self.known: dict[str, str] = {}
         self.deleted: set[str] = set()
+        self.unsure: set[str] = set()
+        """Whose deletion was not acknowledged: they may be there or not."""
         self.written = self.read = self.failed = self.lost = self.number = 0
         self.running = True
 
@@ -150,7 +154,7 @@ class Load:
                 async for piece in reader.read(): digest.update(piece)
             finally: await reader.close()
         except Failure as failure:
-            if name in self.deleted: return
+            if name in self.deleted | self.unsure: return
             self.failed += 1
             self.lost += isinstance(failure, NoObject)
             print(f"  {name}: {type(failure).__name__} {failure.message}", flush=True)
@@ -162,11 +166,11 @@ class Load:
 
     async def delete(self, name: str) -> None:
         self.deleted.add(name)
-        right = self.known.pop(name)
+        del self.known[name]
         try: await self.store.object_delete(A, C, name, policy=self.policy)
-        except Failure:  # not acknowledged either
+        except Failure:
+            self.unsure.add(name)
             self.deleted.discard(name)
-            del right
 
     async def worker(self) -> None:
         """Until it's stopped."""
@@ -258,15 +262,19 @@ class Drill:
             try: await self.store.object_head(A, C, name, policy=load.policy)
             except NoObject: continue
             undead += 1
-        listed: set[str] = set()
-        while True:
-            _, page = await self.store.container_list(A, C, ListQuery(marker=max(listed, default="")))
-            if not page: break
-            listed |= {entry.name for entry in page}
-        unlisted = len(set(names) - listed)
+        end = time.monotonic() + LISTED_SECONDS
+        while (unlisted := len(set(names) - await self.listed())) and time.monotonic() < end: await asyncio.sleep(1.0)
         load.lost += undead + unlisted
         print(f"all {len(names)} objects read once more: failed {load.failed - before[0]}, lost {load.lost - before[1]}; deleted and back "
               f"{undead} of {len(load.deleted)}; not listed {unlisted}", flush=True)
+
+    async def listed(self) -> set[str]:
+        """The container's names."""
+        found: set[str] = set()
+        while True:
+            _, page = await self.store.container_list(A, C, ListQuery(marker=max(found, default="")))
+            if not page: return found
+            found |= {entry.name for entry in page}
 
 
 async def nothing() -> None:

@@ -71,14 +71,14 @@ def _children(parent: int) -> list[int]:
 
 def _wait(url: str) -> None:
     engine = create_engine(url)
-    for _ in range(300):
+    for _ in range(1200):
         try:
             with engine.connect() as connection: connection.execute(text("SELECT 1"))
             break
         except OperationalError:
             time.sleep(0.1)
     else:
-        raise TimeoutError("PostgreSQL did not start within 30 seconds")
+        raise TimeoutError("PostgreSQL did not start within two minutes")
     engine.dispose()
 
 

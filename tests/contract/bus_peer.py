@@ -18,6 +18,8 @@ def pid(args: dict[str, Any], message: Message) -> dict[str, Any]:
 
 
 def sleep(args: dict[str, Any], message: Message) -> dict[str, Any]:
+    """`begun`: a file that is there once it has begun."""
+    Path(args["begun"]).touch()
     time.sleep(args["seconds"])
     return {"pid": os.getpid()}
 

@@ -2,12 +2,13 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from tests.outside.clouds import free_port
 
 from pilvi.core.bus.interface import Bus
 from pilvi.core.bus.memory import MemoryBus
@@ -137,18 +138,12 @@ class NatsWorld(World):
 WORLDS = {"memory": MemoryWorld, "hub": HubWorld, "clients": ClientsWorld, "nats": NatsWorld}
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 20.0) -> None:
+def eventually(holds: Callable[[], bool], seconds: float = 60.0) -> None:
     """Waits until it holds; fails the test if it never does."""
     ends_at = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < ends_at, "it did not happen"
         time.sleep(0.02)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:

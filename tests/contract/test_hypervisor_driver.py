@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from tests.shell_guest import shell_guest
 
 from pilvi.compute.drivers import DRIVERS
-from pilvi.compute.drivers.interface import Disk, Hypervisor, HypervisorFailure, Machine, Nic
+from pilvi.compute.drivers.interface import Disk, Hypervisor, HypervisorFailure, Machine, Nic, Size
 from pilvi.compute.drivers.simulated import Failures
 from pilvi.core import disk_image
 
@@ -80,7 +80,7 @@ class QemuHost(SimulatedHost):
 
     def power_off_inside(self, server_id: str) -> None:
         self.await_boot(server_id)
-        with socket.socket(socket.AF_UNIX) as console, contextlib.suppress(BrokenPipeError):
+        with socket.socket(socket.AF_UNIX) as console, contextlib.suppress(ConnectionError):
             console.connect(self.driver.console_socket(server_id, "serial"))
             while self.driver.power()[server_id] == "running":
                 console.send(b"poweroff\n")
@@ -274,6 +274,34 @@ def test_the_console_log_is_cut_to_lines(host):
     whole = host.driver.console_log(machine.server_id, None).splitlines()
     assert len(last) == 1 and len(whole) > 1
     assert whole[-1].startswith(last[0])
+
+
+def size_of(host, server_id: str) -> tuple[int, int]:
+    """(memory in MiB, bytes of the root disk) of a running machine"""
+    told = host.driver.statistics(server_id)
+    return told["memory_mib"], told["disks"]["root"]["capacity_bytes"]
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_resize_is_kept_or_taken_back(host, keep):
+    machine = host.machine()
+    host.driver.create(machine)
+    before = size_of(host, machine.server_id)
+    bigger = Size(vcpus=2, memory_mib=192, disk_gib=(before[1] >> 30) + 1)
+    with pytest.raises(HypervisorFailure): host.driver.resize(machine.server_id, bigger)
+    host.driver.stop(machine.server_id, 0)
+    for _ in range(2): host.driver.resize(machine.server_id, bigger)
+    assert host.driver.power() == {machine.server_id: "stopped"}
+    host.driver.start(machine.server_id)
+    assert size_of(host, machine.server_id) == (192, bigger.disk_gib << 30)
+    volume = host.volume("vdb")
+    host.driver.attach_disk(machine.server_id, volume)
+    host.driver.stop(machine.server_id, 0)
+    host.again()
+    for _ in range(2): host.driver.settle(machine.server_id, keep=keep)
+    host.driver.start(machine.server_id)
+    assert size_of(host, machine.server_id) == ((192, bigger.disk_gib << 30) if keep else before)
+    assert volume.id in host.driver.statistics(machine.server_id)["disks"]
 
 
 def test_a_stopped_machine_can_be_given_another_size(host):

@@ -43,7 +43,7 @@ from pilvi.run.settings import Settings, prepare
 from pilvi.volume.agent.main import VolumeAgent
 from pilvi.volume.drivers.simulated import Simulated as SimulatedStore
 
-SECONDS = 20.0
+SECONDS = 60.0
 """How long a test waits for what must come."""
 
 

@@ -60,18 +60,29 @@ def crash_at(state: Path, step: str, victim: str) -> Path:
 
 def kill(state: Path, victim: str) -> None:
     """kill -9, now."""
-    until(lambda: supervisor.running(state, victim) is not None, f"{victim} runs")
-    os.kill(supervisor.running(state, victim) or 0, signal.SIGKILL)
+    send(state, victim, signal.SIGKILL)
 
 
 @contextmanager
 def frozen(state: Path, victim: str) -> Iterator[None]:
     """Within, the process does not run: it answers nothing, but its connections stay."""
-    until(lambda: supervisor.running(state, victim) is not None, f"{victim} runs")
-    pid = supervisor.running(state, victim) or 0
-    os.kill(pid, signal.SIGSTOP)
+    pid = send(state, victim, signal.SIGSTOP)
     try: yield
     finally: os.kill(pid, signal.SIGCONT)
+
+
+def send(state: Path, victim: str, number: signal.Signals) -> int:
+    """A signal to the process, once it runs; its pid."""
+    end = time.monotonic() + SECONDS
+    while True:
+        pid = supervisor.running(state, victim)  # (one that was killed a moment ago may end between two looks)
+        try:
+            if pid is not None:
+                os.kill(pid, number)
+                return pid
+        except ProcessLookupError: pass
+        assert time.monotonic() < end, f"{victim} does not run"
+        time.sleep(0.1)
 
 
 def find(demo: Session, name: str) -> dict[str, Any] | None:

@@ -24,7 +24,7 @@ def test_crash(processes: Cloud, step: str, victim: str) -> None:
     try: Session(load(state), "demo", "demo").ask("compute", "POST", "/v2.1/servers", body)  # a new login: steps 1 and 2 are its
     except Failure as failure:
         assert failure.status == 503, failure
-    until(lambda: not mark.exists(), f"{victim} was killed at {step}", 30)
+    until(lambda: not mark.exists(), f"{victim} was killed at {step}")
     server = settled(demo, name)
     if server is None:
         assert step in STEPS[:6] or victim == "control", f"no server after a crash at {step}"

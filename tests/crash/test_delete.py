@@ -19,7 +19,7 @@ def test_delete_during_a_boot(inside: Cloud, step: str) -> None:
         deleting.start()
         deleting.join(LOOK_SECONDS)  # at steps inside a transaction the delete waits for it
         park.go()
-        deleting.join(20)
+        deleting.join(60)
         inside.gone(id)
     assert len(inside.machines(id)) <= 1
 

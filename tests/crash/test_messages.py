@@ -10,12 +10,12 @@ from tests.crash.inside import Cloud, parked, until
 
 from pilvi.compute.resources.server import Server
 from pilvi.compute.resources.task import Task
-from pilvi.core.bus.interface import RemoteFailure
+from pilvi.core.bus.interface import NobodyListens, RemoteFailure
 from pilvi.core.bus.unix_socket import UnixSocketClient
 from pilvi.core.http import client
 from pilvi.core.http.client import Message, Reply
 
-SECONDS = 10.0
+SECONDS = 60.0
 
 
 @pytest.fixture()
@@ -115,3 +115,19 @@ def test_one_row_per_request(inside: Cloud) -> None:
     for id in ids: runs_once(inside, id)
     with inside.compute.database.read() as db:
         assert db.query(Server).filter(Server.name == "same name").count() == 3
+
+
+def test_what_a_host_says_of_itself_and_nobody_hears_is_said_again_soon(inside: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hosts that are silent for a minute get neither servers nor volumes."""
+    def away(*args: Any, **more: Any) -> Any: raise NobodyListens(target="the conductor")
+
+    host = inside.hosts[0]
+    loops = host.compute.alive, host.volume.loop
+    monkeypatch.setattr(host.bus, "call", away)  # a reason to patch: control is away, and comes back when the test wants it
+    host.compute.say_alive()
+    host.volume.report()
+    assert all(loop.seconds < 3 for loop in loops)
+    monkeypatch.undo()
+    host.compute.say_alive()
+    host.volume.report()
+    assert all(loop.seconds > 5 for loop in loops)

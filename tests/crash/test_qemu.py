@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -21,12 +21,13 @@ CRASHES = [("boot.11", "control")] + [(step, who) for step in ("boot.14", "boot.
 
 
 @pytest.fixture(scope="module")
-def real(cloud_at: Callable[[str], Cloud]) -> Cloud:
+def real(cloud_at: Callable[[str], Cloud]) -> Iterator[Cloud]:
     """A cloud of real guests whose processes may be killed at any step."""
     made = cloud_at("crash-qemu")
     done = made.pilvi("up", "--empty", "--listen", f"127.0.0.1:{free_port()}", check=False, timeout=1500, PILVI_CRASH_POINTS="1")
     assert done.returncode == 0, done.stdout + done.stderr
-    return made
+    yield made
+    made.pilvi("down")
 
 
 def guests(server: dict[str, Any]) -> list[str]:

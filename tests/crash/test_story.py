@@ -19,7 +19,7 @@ SECONDS = 300.0
 
 def calm(action: Callable[[], Any]) -> Any:
     """The action's result, tried again while a process is away."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + 180
     while True:
         try: return action()
         except (ClientException, OSError, LookupError):

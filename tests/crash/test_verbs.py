@@ -23,7 +23,7 @@ def boot(cloud: Cloud, name: str, **more: Any) -> tuple[Session, Session, dict[s
     body = request(demo, name, patiently(lambda: network_of(demo)), **more)
     patiently(lambda: demo.ask("compute", "POST", "/v2.1/servers", body))
     server = settled(demo, name)
-    assert server and server["status"] == "ACTIVE", server
+    assert server and server["status"] == "ACTIVE", server and server.get("fault")
     return demo, admin, server
 
 
@@ -106,6 +106,27 @@ def _image(demo: Session, server: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("victim", ["control", "agent"])
+@pytest.mark.parametrize("word", ["confirmResize", "revertResize"])
+def test_resize(processes: Cloud, word: str, victim: str) -> None:
+    demo, admin, server = boot(processes, f"{word.lower()}-{victim}")
+    flavor = next(one["id"] for one in demo.ask("compute", "GET", "/v2.1/flavors")["flavors"] if one["name"] == "m1.micro")
+    held = allocated(admin, server["id"])
+    for action, end in (({"resize": {"flavorRef": flavor}}, "VERIFY_RESIZE"), ({word: None}, "ACTIVE")):
+        demo.ask("compute", "POST", f"/v2.1/servers/{server['id']}/action", action)
+        kill(processes.state, victim)
+        after = settled(demo, server["name"])
+        assert after and after["status"] == end, after
+    assert (allocated(admin, server["id"]) == held) == (word == "revertResize")
+    delete(demo, admin, processes.state, server)
+
+
+def allocated(admin: Session, server_id: str) -> Any:
+    """What placement holds for the server."""
+    held = patiently(lambda: admin.ask("placement", "GET", f"/allocations/{server_id}"))["allocations"]
+    return [provider["resources"] for provider in held.values()]
+
+
+@pytest.mark.parametrize("victim", ["control", "agent"])
 def test_volume_comes_and_goes(processes: Cloud, victim: str) -> None:
     demo, admin, server = boot(processes, f"attach-{victim}")
     id, path = volume_beside(demo, admin, server), f"/v2.1/servers/{server['id']}/os-volume_attachments"
@@ -143,7 +164,7 @@ def test_boot_with_volumes_then_delete(processes: Cloud, victim: str) -> None:
     demo.ask("compute", "POST", "/v2.1/servers", body)
     kill(processes.state, victim)
     server = settled(demo, name)
-    assert server and server["status"] == "ACTIVE", server
+    assert server and server["status"] == "ACTIVE", server and server.get("fault")
     volumes = [one["id"] for one in server["os-extended-volumes:volumes_attached"]]
     assert len(volumes) == 2 and brought in volumes and len(machines(processes.state, server["id"])) == 1
     asked(lambda: demo.ask("compute", "DELETE", f"/v2.1/servers/{server['id']}"))

@@ -7,11 +7,16 @@ import random
 import socket
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
 LAUNCHER = ROOT / "pilvi"
+PORTS, SHARES = range(20_000, 32_000, 2), 4
+"""Below those that the kernel gives away, for pairs; each of pytest's processes has a share of its own."""
+GIVEN = set[int]()
 
 
 class Client:
@@ -46,12 +51,24 @@ class Cloud:
                               env=os.environ | environment)
 
 
+def wait(look: Callable[[], Any], what: str | Callable[[], str], seconds: float = 180) -> Any:
+    """What is seen, once it is something; `what` says afterwards what did not come true."""
+    until = time.monotonic() + seconds
+    while not (seen := look()):
+        assert time.monotonic() < until, f"not within {seconds:.0f} s: {what if isinstance(what, str) else what()}"
+        time.sleep(0.3)
+    return seen
+
+
 def free_port() -> int:
-    """A port that nobody listens on, nor on the next one."""
-    while True:  # even ones below those that the kernel gives away: nobody else's next port is ours
-        port = random.randrange(20_000, 32_000, 2)
+    """A port that nobody listens on, nor on the next one. Nobody else gets the two: it may be long until they are used, and used again."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    while True:
+        port = random.choice(PORTS[worker % SHARES::SHARES])
+        if port in GIVEN: continue
         try:
             for each in (port, port + 1):
                 with socket.socket() as probe: probe.bind(("127.0.0.1", each))
         except OSError: continue
+        GIVEN.add(port)
         return port

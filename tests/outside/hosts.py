@@ -48,7 +48,7 @@ class Machine:
         return self.run("env", f"OS_CLIENT_CONFIG_FILE={self.state}/clouds.yaml", f"OS_CLOUD={cloud}", f"HOME={self.state}", OPENSTACK,
                         "--os-compute-api-version", "2.96", *scope, *words).strip()
 
-    def ssh(self, key: Path, address: str, order: str, seconds: float = 180) -> str:
+    def ssh(self, key: Path, address: str, order: str, seconds: float = 300) -> str:
         """What a command in a guest prints; tried until it lets us in."""
         until = time.monotonic() + seconds
         options = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "BatchMode=yes", "ConnectTimeout=5")

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import openstack
 import pytest
 from openstack.config import OpenStackConfig
-from tests.outside.clouds import Cloud, free_port
+from tests.outside.clouds import Cloud, free_port, wait
 
 pytestmark = pytest.mark.slow
 
@@ -48,14 +47,6 @@ def hook() -> Iterator[tuple[str, list[dict[str, Any]]]]:
     server.server_close()
 
 
-def wait(holds: Callable[[], Any], seconds: float = 60.0) -> Any:
-    ends = time.monotonic() + seconds
-    while not (found := holds()):
-        assert time.monotonic() < ends, "it never came"
-        time.sleep(0.2)
-    return found
-
-
 def test_alarms_bills_and_usage(cloud: Cloud, hook: tuple[str, list[dict[str, Any]]]) -> None:
     url, heard = hook
     demo = openstack.connection.Connection(config=OpenStackConfig(config_files=[str(cloud.state / "clouds.yaml")]).get_one("pilvi-demo"))
@@ -65,14 +56,14 @@ def test_alarms_bills_and_usage(cloud: Cloud, hook: tuple[str, list[dict[str, An
 
     net = demo.create_network("n")
     demo.create_subnet(net.id, cidr="10.7.0.0/24")
-    server = demo.create_server("billed", image="pilvi-guest", flavor="m1.nano", network=net.id, auto_ip=False, wait=True, timeout=60)
-    demo.create_volume(3, name="billed", wait=True, timeout=60)
+    server = demo.create_server("billed", image="pilvi-guest", flavor="m1.nano", network=net.id, auto_ip=False, wait=True, timeout=300)
+    demo.create_volume(3, name="billed", wait=True, timeout=300)
     demo.compute.stop_server(server.id)
-    wait(lambda: demo.get_server(server.id).status == "SHUTOFF")
+    wait(lambda: demo.get_server(server.id).status == "SHUTOFF", "it is off")
     usage = demo.compute.get_usage(demo.current_project_id)
-    assert demo.delete_server(server.id, wait=True, timeout=60)
+    assert demo.delete_server(server.id, wait=True, timeout=300)
 
-    body = wait(lambda: heard)[0]
+    body = wait(lambda: heard, "the alarm is told")[0]
     traits = {name: value for name, _, value in body["reason_data"]["event"]["traits"]}
     assert (body["alarm_id"], body["current"], traits["instance_id"]) == (made["alarm_id"], "alarm", server.id)
     assert cloud.demo.run("alarm", "state", "get", made["alarm_id"]).find("alarm") >= 0
@@ -94,7 +85,7 @@ def reconciled(cloud: Cloud, demo: Any, server_id: str) -> None:
         found = [one for one in demo.session.get(root + path).json()["usage"] if one["resource_id"] == server_id]
         return found if found and not found[-1]["open"] else None
 
-    pieces = wait(told)
+    pieces = wait(told, "it is billed to its end")
     assert [one["attributes"]["state"] for one in pieces] == ["active", "stopped"]
     assert pieces[0]["end"] == pieces[1]["begin"]
     mine = next(one for one in demo.compute.get_usage(project).server_usages if one.instance_id == server_id)
@@ -125,12 +116,12 @@ def test_an_alarm_scales_a_group(cloud: Cloud, tmp_path: Path) -> None:
     demo = openstack.connection.Connection(config=OpenStackConfig(config_files=[str(cloud.state / "clouds.yaml")]).get_one("pilvi-demo"))
     template = tmp_path / "scaled.yaml"
     template.write_text(SCALED)
-    demo.create_stack("scaled", template_file=str(template), wait=True, timeout=120)
+    demo.create_stack("scaled", template_file=str(template), wait=True, timeout=300)
 
     def size() -> int:
         return int(next(one["output_value"] for one in demo.orchestration.find_stack("scaled").outputs if one["output_key"] == "size"))
 
     assert size() == 1
-    demo.create_volume(1, name="sign", wait=True, timeout=60)
-    wait(lambda: size() == 2)
+    demo.create_volume(1, name="sign", wait=True, timeout=300)
+    wait(lambda: size() == 2, "the group has grown")
     demo.delete_stack("scaled", wait=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from tests.outside import debian_image
-from tests.outside.clouds import Cloud, free_port
-from tests.outside.test_walk import ssh, wait
+from tests.outside.clouds import Cloud, free_port, wait
+from tests.outside.test_walk import ssh
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.debian]
 BOOT_SECONDS = 900.0

@@ -14,7 +14,7 @@ from oidc_provider_mock import run_server_in_thread
 from openstack.config import OpenStackConfig
 from playwright.sync_api import Browser, expect
 from tests.outside.clouds import Cloud, free_port
-from tests.outside.visitor import PATIENCE_MS, User, chromium_browser
+from tests.outside.visitor import User, chromium_browser
 
 from pilvi.identity.signature import passcode
 
@@ -69,7 +69,6 @@ def provider(cloud: Cloud, admin: Any) -> Iterator[str]:
 @pytest.fixture
 def visitor(cloud: Cloud, chromium: Browser) -> Iterator[User]:
     """Somebody before the sign-in page."""
-    expect.set_options(timeout=PATIENCE_MS)
     user = User(cloud, chromium, "pilvi-demo")
     user.page.route("**://cdn.jsdelivr.net/**", lambda route: route.abort())  # the provider's page wants to look nice
     user.page.goto(user.root + "/")

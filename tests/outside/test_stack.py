@@ -8,7 +8,7 @@ from pathlib import Path
 import openstack
 import pytest
 from openstack.config import OpenStackConfig
-from tests.outside.clouds import Cloud, free_port
+from tests.outside.clouds import Cloud, free_port, wait
 
 pytestmark = pytest.mark.slow
 TEMPLATE = """
@@ -54,11 +54,12 @@ def test_a_stack_by_the_command_line(cloud: Cloud, tmp_path: Path) -> None:
     demo = cloud.demo
     made = demo.json("stack", "create", "-t", str(tmp_path / "top.yaml"), "app")
     assert made["stack_status"] == "CREATE_IN_PROGRESS"
-    endpoint = ""
-    while not endpoint:
+
+    def endpoint() -> str:
         outputs = {one["output_key"]: one["output_value"] for one in demo.json("stack", "show", "app")["outputs"]}
-        endpoint = outputs["endpoint"] or ""
-    body = urllib.request.Request(endpoint, data=b'{"status": "SUCCESS"}', method="POST")
+        return outputs["endpoint"] or ""
+
+    body = urllib.request.Request(wait(endpoint, "the handle is made"), data=b'{"status": "SUCCESS"}', method="POST")
     assert urllib.request.urlopen(body, timeout=30).status == 200
     done = demo.run("stack", "update", "-t", str(tmp_path / "top.yaml"), "--parameter", "name=renamed", "--wait", "app", "-f", "value")
     assert "UPDATE_COMPLETE" in done

@@ -1,18 +1,16 @@
 """gnocchiclient and `openstack metric`, unmodified, against a simulated cloud whose host samples its machines every second."""
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from gnocchiclient.exceptions import ClientException, MetricNotFound, ResourceTypeNotFound
 from gnocchiclient.v1.client import Client
-from tests.outside.clouds import Cloud, free_port
+from tests.outside.clouds import Cloud, free_port, wait
 from tests.outside.test_sdk import connect
 
 pytestmark = pytest.mark.slow
-SECONDS = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -28,36 +26,27 @@ def gnocchi(cloud: Cloud, name: str) -> Any:
     return Client(connect(cloud, name).session)
 
 
-def until(look: Callable[[], Any]) -> Any:
-    """What it sees, once that is something."""
-    ends = time.monotonic() + SECONDS
-    while not (found := look()):
-        assert time.monotonic() < ends
-        time.sleep(0.3)
-    return found
-
-
 def test_a_server_s_meters_appear_and_end_with_it(cloud: Cloud) -> None:
     demo, people = gnocchi(cloud, "pilvi-demo"), connect(cloud, "pilvi-demo")
     server = people.get_server("hello")
-    thing = until(lambda: next(iter(demo.resource.search("instance", {"=": {"display_name": "hello"}})), None))
+    thing = wait(lambda: next(iter(demo.resource.search("instance", {"=": {"display_name": "hello"}})), None), "the server is known")
     assert thing["id"] == server.id and thing["flavor_name"] == "m1.nano" and thing["project_id"] == server.project_id
 
     def measures() -> Any:
         try: return demo.metric.get_measures("cpu", resource_id=server.id, aggregation="rate:mean", granularity=60)
         except MetricNotFound: return None  # the resource is there with the server's first event, its meters with the first sample
 
-    cpu = until(measures)
+    cpu = wait(measures, "it is measured")
     assert cpu[0][2] > 0
     assert demo.metric.get_measures("vcpus", resource_id=server.id, granularity=3600)[0][2] == 1
-    until(lambda: demo.resource.search("instance_network_interface", {"=": {"instance_id": server.id}}))
+    wait(lambda: demo.resource.search("instance_network_interface", {"=": {"instance_id": server.id}}), "its card is known")
     assert demo.aggregates.fetch("(aggregate mean (metric memory mean))", resource_type="instance", search={"=": {"host": "sim-00001"}},
                                  granularity=60)["measures"]["aggregated"][0][2] == 128
     admin = gnocchi(cloud, "pilvi")
-    image = until(lambda: admin.resource.list("image"))[0]
-    assert until(lambda: admin.metric.get_measures("image.size", resource_id=image["id"]))[0][2] > 0
-    people.delete_server(server.id, wait=True, timeout=60)
-    until(lambda: demo.resource.get("instance", server.id)["ended_at"])
+    image = wait(lambda: admin.resource.list("image"), "the image is known")[0]
+    assert wait(lambda: admin.metric.get_measures("image.size", resource_id=image["id"]), "it has a size")[0][2] > 0
+    people.delete_server(server.id, wait=True, timeout=300)
+    wait(lambda: demo.resource.get("instance", server.id)["ended_at"], "it has ended")
 
 
 def test_metrics_policies_and_resources_of_one_s_own(cloud: Cloud) -> None:

@@ -5,11 +5,11 @@ import base64
 import os
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.outside.clouds import Client, Cloud, free_port
+from tests.outside.clouds import Client, Cloud, free_port, wait
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 USER_DATA = "#!/bin/sh\necho user-data-was-here > /root/proof\necho user-data-was-here > /dev/console\n"
@@ -32,14 +32,6 @@ def ssh(key: Path, address: str, command: str, seconds: float = 240, user: str =
 
 def reachable(address: str, port: int = 22) -> bool:
     return subprocess.run(["nc", "-z", "-w", "3", address, str(port)], check=False).returncode == 0
-
-
-def wait(condition: Callable[[], bool], what: str | Callable[[], str], seconds: float = 120) -> None:
-    """`what` says afterwards what did not come true."""
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, f"{what if isinstance(what, str) else what()} did not come true within {seconds:.0f} s"
-        time.sleep(1)
 
 
 def _place(pid: str) -> str:
@@ -82,11 +74,12 @@ def settled(state: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def cloud(cloud_at: Callable[[str], Cloud]) -> Cloud:
+def cloud(cloud_at: Callable[[str], Cloud]) -> Iterator[Cloud]:
     made = cloud_at("walk")
     done = made.pilvi("up", "--empty", "--listen", f"127.0.0.1:{free_port()}", check=False, timeout=1500)
     assert done.returncode == 0, done.stdout + done.stderr
-    return made
+    yield made
+    made.pilvi("down")
 
 
 def test_walk(cloud: Cloud, tmp_path: Path) -> None:
@@ -116,7 +109,7 @@ def test_walk(cloud: Cloud, tmp_path: Path) -> None:
     key.chmod(0o600)
     demo.run("volume", "create", "--size", "1", "blank")
     demo.run("volume", "create", "--size", "1", "--image", image["id"], "from-image")
-    wait(lambda: all(v["Status"] == "available" for v in demo.json("volume", "list")), "volumes available", 180)
+    wait(lambda: all(v["Status"] == "available" for v in demo.json("volume", "list")), "volumes available")
 
     script = tmp_path / "user-data"
     script.write_text(USER_DATA)
@@ -130,8 +123,8 @@ def test_walk(cloud: Cloud, tmp_path: Path) -> None:
     address = _floating(demo, "first")
     assert ssh(key, address, "hostname").strip() == "first"
     wait(lambda: "user-data-was-here" in ssh(key, address, "cat /root/proof 2>/dev/null || true"), "user data was run")
-    log = demo.run("console", "log", "show", "first")
-    assert "pilvi-guest: ready" in log and "user-data-was-here" in log
+    said = ("pilvi-guest: ready", "user-data-was-here")
+    wait(lambda: all(words in demo.run("console", "log", "show", "first") for words in said), "the console says so, too")
     url = demo.json("console", "url", "show", "first")["url"]
     assert "console/" in url
     gateway = ssh(key, address, "ip route").partition("default via ")[2].split()[0]
@@ -149,6 +142,7 @@ def test_walk(cloud: Cloud, tmp_path: Path) -> None:
     _volumes(demo, key, address)
     _power(demo, key, address)
     _kept(demo, key, address)
+    _resize(demo, key, address)
     assert second["id"]
 
     for name in ("first", "second"): demo.run("server", "delete", "--wait", name)
@@ -163,9 +157,9 @@ def test_walk(cloud: Cloud, tmp_path: Path) -> None:
     demo.run("keypair", "delete", "k")
     demo.run("image", "delete", image["id"])
     admin.run("flavor", "delete", "walk")
-    wait(lambda: machine(cloud.state) == before, lambda: f"the machine is as before: {machine(cloud.state)} instead of {before}", 90)
+    wait(lambda: machine(cloud.state) == before, lambda: f"the machine is as before: {machine(cloud.state)} instead of {before}")
     wait(lambda: _same(northbound(cloud.state), rows_before),
-         lambda: f"the network's rows are as before: {northbound(cloud.state)} instead of {rows_before}", 60)
+         lambda: f"the network's rows are as before: {northbound(cloud.state)} instead of {rows_before}")
     assert not admin.json("port", "list", "--device-owner", "compute:nova")
 
 
@@ -192,6 +186,7 @@ def _volumes(demo: Client, key: Path, address: str) -> None:
     demo.run("server", "add", "volume", "second", "blank")
     wait(lambda: demo.json("volume", "show", "blank")["status"] == "in-use", "the volume is in use again")
     other = _floating(demo, "second")
+    wait(lambda: "vdb" in ssh(key, other, "lsblk"), "the other guest sees the disk")
     assert ssh(key, other, "mount /dev/vdb /mnt && cat /mnt/proof && umount /mnt").strip() == proof
     demo.run("server", "remove", "volume", "second", "blank")
     wait(lambda: demo.json("volume", "show", "blank")["status"] == "available", "the volume is free again")
@@ -223,3 +218,33 @@ def _kept(demo: Client, key: Path, address: str) -> None:
     other = next(one["Floating IP Address"] for one in demo.json("floating", "ip", "list") if one["Floating IP Address"] != address)
     assert ssh(key, other, "cat /root/kept; hostname").split() == ["kept", "second"]
     demo.run("image", "delete", kept["id"])
+
+
+def _resize(demo: Client, key: Path, address: str) -> None:
+    """What a guest wrote after a resize that is taken back is gone; one that is confirmed stays."""
+    size = "head -1 /proc/meminfo | tr -dc 0-9; echo; cat /sys/block/vda/size; ls /root"
+
+    def told() -> tuple[bool, int, bool]:
+        """(more memory, GiB of disk, the file is there)"""
+        memory, sectors, *files = ssh(key, address, size).split()
+        return int(memory) > 140_000, int(sectors) >> 21, "later" in files
+
+    def is_now(status: str) -> None:
+        wait(lambda: demo.json("server", "show", "first")["status"] == status, lambda: f"{status}: {demo.json('server', 'show', 'first')}")
+
+    assert told() == (False, 1, False)
+    demo.run("server", "resize", "--flavor", "m1.micro", "first")
+    is_now("VERIFY_RESIZE")
+    assert told() == (True, 2, False)
+    ssh(key, address, "touch /root/later; sync")
+    demo.run("server", "resize", "revert", "first")
+    is_now("ACTIVE")
+    assert told() == (False, 1, False)
+    demo.run("server", "stop", "first")
+    is_now("SHUTOFF")
+    demo.run("server", "resize", "--flavor", "m1.micro", "--wait", "first")
+    demo.run("server", "resize", "confirm", "first")
+    is_now("SHUTOFF")
+    demo.run("server", "start", "first")
+    is_now("ACTIVE")
+    assert told() == (True, 2, False)

@@ -6,20 +6,21 @@ from collections.abc import Iterator
 from typing import Any
 
 import yaml
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from tests.outside.clouds import Cloud
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]
-PATIENCE_MS = 30_000
+PATIENCE_MS = 60_000
 
 
 def chromium_browser() -> Iterator[Browser]:
-    """A browser, for as long as the caller wants it."""
+    """A browser, for as long as the caller wants it; what is expected of its pages is waited for."""
     assert CHROMIUM, "apt-get install chromium"
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS, timeout=PATIENCE_MS)
         yield browser
         browser.close()
 

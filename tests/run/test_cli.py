@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.outside.clouds import free_port
+from tests.outside.clouds import free_port, wait
 from tests.run.conftest import ROOT, Here
 
 from pilvi.core.errors import Failure
@@ -73,7 +73,7 @@ def test_up_again_changes_nothing(furnished: Here) -> None:
 @pytest.mark.slow
 def test_hold(furnished: Here) -> None:
     furnished.boot("kept")
-    wait(lambda: furnished.servers()["kept"] == "ACTIVE")
+    wait(lambda: furnished.servers()["kept"] == "ACTIVE", "it runs")
     assert "kept is held" in furnished.run("hold", "kept")
     assert "It is held" in furnished.run("explain", "server", "kept")
     id = next(s["id"] for s in furnished.session().ask("compute", "GET", "/v2.1/servers", name="^kept$")["servers"])
@@ -99,7 +99,7 @@ def test_another_listener(furnished: Here, here: Callable[[str], Here]) -> None:
     twin = here("twin")
     twin.listen = furnished.listen
     done = subprocess.run(twin.words("up", "--simulated", "--listen", furnished.listen, *PRIVILEGED), env=twin.environment,
-                          capture_output=True, text=True, check=False, timeout=120)
+                          capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 1 and "already in use" in " ".join(done.stderr.split())
     assert "healthy" in furnished.run("status")
 
@@ -115,12 +115,5 @@ def test_foreground(here: Callable[[str], Here], number: signal.Signals) -> None
         time.sleep(1)
         assert process.poll() is None, "it stays"
         process.send_signal(number)
-        rest, _ = process.communicate(timeout=120)
+        rest, _ = process.communicate(timeout=300)
     assert "the cloud is down" in rest and not (shown.state / "run/control.pid").exists()
-
-
-def wait(condition: Callable[[], bool], seconds: float = 60) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.2)

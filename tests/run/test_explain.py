@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from tests.outside.clouds import wait
 from tests.run.conftest import Here
 
 from pilvi.run import explain
@@ -91,6 +92,7 @@ def test_why(furnished: Here) -> None:
 def test_report_holds_no_secret(furnished: Here) -> None:
     secret = "c2VjcmV0LW9mLXRoZS11c2Vy"
     furnished.boot("secretive", user_data=secret, adminPass="PassOfTheGuest", metadata={"db_password": "PassOfTheBase"})
+    wait(lambda: furnished.servers()["secretive"] == "ACTIVE", "its story is whole")
     path = Path(furnished.run("report", "secretive").strip())
     with tarfile.open(path) as tar:
         texts = {member.name.partition("/")[2]: tar.extractfile(member).read().decode() for member in tar}  # type: ignore[union-attr]

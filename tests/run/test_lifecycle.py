@@ -5,12 +5,13 @@ import json
 import os
 import tarfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from tests.outside.clouds import wait
 from tests.run.conftest import Here
 
 from pilvi.run import furnish, lifecycle, settings
@@ -42,21 +43,15 @@ def machines(here: Here) -> dict[str, str]:
     return {record["machine"]["name"]: record["power"] for record in found.values()}
 
 
-def wait(condition: Callable[[], bool], what: str, seconds: float = 90) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, what
-        time.sleep(0.3)
-
-
 @pytest.fixture(scope="module")
-def cloud(here: Callable[[str], Here]) -> Here:
+def cloud(here: Callable[[str], Here]) -> Iterator[Here]:
     """One with a volume beside the first server. Its tests each leave it up."""
     made = here("lifecycle")
     made.up()
     volume = made.session().ask("volume", "POST", "/v3/volumes", {"volume": {"size": 1, "name": "v"}})["volume"]
     wait(lambda: made.session().ask("volume", "GET", f"/v3/volumes/{volume['id']}")["volume"]["status"] == "available", "volume")
-    return made
+    yield made
+    made.run("down")
 
 
 @slow
@@ -74,6 +69,7 @@ def test_down_and_up(cloud: Here) -> None:
     assert machines(cloud)["by-hand"] == "stopped", "held: an administrator starts it"
     cloud.session().ask("compute", "DELETE", f"/v2.1/servers/{made['id']}")
     wait(lambda: "by-hand" not in machines(cloud), "users still delete it")
+    wait(lambda: "by-hand" not in cloud.servers(), "and then it is gone")
 
 
 @slow
@@ -130,6 +126,7 @@ def test_reset(here: Callable[[str], Here]) -> None:
     made.again("--empty")
     assert settings.load(made.state).listen == made.listen, "its choices stay"
     assert made.servers() == {} and (made.state / "control/keys/passwords.json").read_text() != words
+    made.run("down")
 
 
 @slow

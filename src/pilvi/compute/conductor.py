@@ -78,13 +78,14 @@ def alive(application: Application, args: dict[str, Any], message: Message) -> N
 def desired(application: Application, args: dict[str, Any], message: Message) -> dict[str, Any]:
     """{hosts} → {servers: {id: {host, state, busy}}}: what should be on these hosts, tombstones included. Who is held is busy for ever."""
     with application.database.read() as db:
-        rows = db.execute(select(Server.id, Server.host, Server.state, Server.busy, Server.held).where(
+        rows = db.execute(select(Server.id, Server.host, Server.state, Server.busy, Server.held, Server.before_resize).where(
             Server.host.in_(args["hosts"]), Server.deleted_at.is_(None))).all()
         asked = args.get("also") or []
         gone = db.execute(select(Server.id).where(Server.id.in_(asked), Server.deleted_at.is_not(None))).scalars().all()
         working = set(db.scalars(select(Task.subject_id).where(Task.progress.in_(("ready", "debt")))))
     servers = {r.id: {
-        "host": r.host, "state": r.state, "busy": r.busy or ("task" if r.id in working else "held" if r.held else None)} for r in rows}
+        "host": r.host, "state": r.before_resize["state"] if r.before_resize else r.state,
+        "busy": r.busy or ("task" if r.id in working else "held" if r.held else None)} for r in rows}
     return {"servers": servers | {id: {"host": "", "state": DELETED, "busy": "task" if id in working else None} for id in gone}}
 
 

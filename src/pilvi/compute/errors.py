@@ -108,6 +108,18 @@ class BootVolumeAttached(Forbidden):
     """Cannot detach a root device volume from an instance that runs."""
 
 
+class FlavorUnchanged(Invalid):
+    """When resizing, instances must change flavor!"""
+
+
+class DiskWouldShrink(Invalid):
+    """The server's disk has {have} GB; a disk can't be made smaller, and the flavor has {want} GB."""
+
+
+class HostTooSmall(Conflict):
+    """No valid host was found. {reason}"""
+
+
 class NoValidHost(Unavailable):
     """No valid host was found. {reason}"""
 

@@ -82,6 +82,20 @@ def claim(call: Call, consumer_id: str, provider_id: str, resources: Mapping[str
         if allocations(call, consumer_id) != {provider_id: dict(resources)}: raise
 
 
+def change(call: Call, consumer_id: str, resources: Mapping[str, int]) -> None:
+    """What a consumer holds of its one provider becomes this. Repeatable. Raises Conflict when that is too much."""
+    found = _send(call, "GET", f"/allocations/{consumer_id}").json()
+    (provider_id, held), = found["allocations"].items()
+    if held["resources"] == dict(resources): return
+    body = {name: found[name] for name in ("project_id", "user_id", "consumer_generation", "consumer_type")}
+    _send(call, "PUT", f"/allocations/{consumer_id}", body={**body, "allocations": {provider_id: {"resources": dict(resources)}}})
+
+
+def traits_of(call: Call, host: str) -> set[str]:
+    """The traits of the host's provider. Raises NotFound."""
+    return set(_send(call, "GET", f"/resource_providers/{provider_of(call, host)}/traits").json()["traits"])
+
+
 def release(call: Call, consumer_id: str) -> None:
     """Gives back all that the consumer holds. Repeatable."""
     try: _send(call, "DELETE", f"/allocations/{consumer_id}")

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import sqlite3
 import sys
 import tarfile
@@ -21,6 +20,8 @@ from pilvi.run.supervisor import Process
 
 Say = Callable[[str], None]
 OVN_DAEMONS = ("control/ovn", "ovs")
+DAEMON_SECONDS = 15.0
+"""What they may take to end after SIGTERM."""
 
 
 class Refused(Exception):
@@ -85,14 +86,19 @@ def stop(directory: Path) -> None:
 
 
 def end_daemons(directory: Path) -> None:
-    """Ends what outlives control and agent: the network's daemons, by pid file and command line."""
+    """Ends what outlives control and agent: the network's daemons, by pid file and command line; returns when they are gone."""
+    handles = []
     for folder in OVN_DAEMONS:
         for path in (directory / "run" / folder).glob("*.pid"):
-            try: pid = int(path.read_text())
+            try:
+                pid = int(path.read_text())
+                handle = os.pidfd_open(pid)
             except (OSError, ValueError): continue
             try: command = Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
             except OSError: command = ""
-            if str(path) in command: os.kill(pid, signal.SIGTERM)
+            if str(path) in command: handles.append(handle)
+            else: os.close(handle)
+    supervisor.end_all(handles, DAEMON_SECONDS)
 
 
 def reset(settings: Settings) -> None:

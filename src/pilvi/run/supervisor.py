@@ -173,6 +173,11 @@ def end(directory: Path, names: list[str], patience_seconds: float) -> None:
                 continue
             if running(directory, name) == pid:  # opened in time: the handle means this process and no later one
                 handles.append(handle)
+    end_all(handles, patience_seconds)
+
+
+def end_all(handles: list[int], patience_seconds: float) -> None:
+    """The same for processes that were opened (os.pidfd_open); closes the handles."""
     deadline = time.monotonic() + patience_seconds
     for number in (signal.SIGTERM, signal.SIGKILL):
         for handle in handles:

@@ -13,7 +13,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from tests.contract.bus_worlds import NATS_SERVER, eventually, free_port, kill
+from tests.contract.bus_worlds import NATS_SERVER, eventually, kill
+from tests.outside.clouds import free_port
 
 from pilvi.core.bus.interface import BusTimeout, MessageTooLarge
 from pilvi.core.bus.nats import NatsBus

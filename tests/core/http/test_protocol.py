@@ -42,8 +42,7 @@ LEFT: list[bool] = []
 
 
 @pytest.fixture
-def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.5)
+def port() -> Iterator[int]:
     server = uvicorn.Server(uvicorn.Config(hello, port=0, log_level="error", lifespan="off", http=protocol.BoundedHttp))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -55,7 +54,7 @@ def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 
 def say(port: int, *pieces: bytes, wait: float = 0.0) -> bytes:
     """What the server answers until it closes the connection."""
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as line:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as line:
         for piece in pieces:
             try: line.sendall(piece)
             except OSError: break
@@ -76,10 +75,11 @@ def test_a_flood_of_headers(port: int) -> None:
     assert say(port, b"GET / HTTP/1.1\r\nHost: x\r\n", flood, flood).startswith(b"HTTP/1.1 400")
 
 
-def test_a_head_that_never_ends(port: int) -> None:
+def test_a_head_that_never_ends(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.5)
     began = time.monotonic()
     assert say(port, b"GET / HT", b"TP/1.1\r\n", wait=0.1) == b""
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 25, "neither the usual half minute, nor our own patience"
 
 
 def put(path: str, body: bytes, *more: str) -> bytes:
@@ -116,15 +116,15 @@ def test_a_long_body_that_nobody_wants_is_passed_over(port: int) -> None:
 
 def test_a_long_body_that_breaks_off(port: int) -> None:
     LEFT.clear()
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as line: line.sendall(put("/half", os.urandom(2_000_000))[:-1])
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as line: line.sendall(put("/half", os.urandom(2_000_000))[:-1])
     assert told("/after", b"x") in say(port, put("/after", b"x", "Connection: close"))
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while len(LEFT) < 2 and time.monotonic() < end: time.sleep(0.01)
     assert sorted(LEFT) == [False, True]
 
 
 def test_raw_letters_in_addresses(port: int) -> None:
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as line:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as line:
         for path in ("/p\u00fc", "/\u2603"):
             line.sendall(put(path, b"x"))
             answer = b""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.outside.clouds import free_port
 
 from pilvi.image.guest.build import GuestImage, build
 from pilvi.image.guest.programs import run
@@ -41,9 +42,7 @@ class Guest:
 
     def __init__(self, folder: Path, arguments: list[str]) -> None:
         self._folder = folder
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port = probe.getsockname()[1]
+        self._port = free_port()
         arguments = [argument.replace("SSH_PORT", str(self._port)) for argument in arguments]
         self._console = folder / "console.log"
         self.process = subprocess.Popen(

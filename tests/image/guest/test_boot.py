@@ -14,7 +14,7 @@ TOOLS = ["ip", "ping", "nc", "df", "lsblk", "mount", "sync", "curl", "wget", "mk
 
 
 def test_console_says_when_it_is_ready_and_how_to_log_in(from_disk: Any) -> None:
-    from_disk.wait_for(lambda: "kalle login:" in from_disk.console(), 60)
+    from_disk.wait_for(lambda: "kalle login:" in from_disk.console())
     lines = from_disk.console().replace("\r", "").splitlines()
     assert "pilvi-guest: config drive /dev/vdb1, instance 11111111-2222-3333-4444-555555555555" in lines
     assert "pilvi-guest: ready: kalle 10.0.2.15" in lines
@@ -60,18 +60,18 @@ def test_disk_plugged_in_later(from_disk: Any, tmp_path: Path) -> None:
         stream.truncate(64 * 2**20)
     from_disk.qmp("blockdev-add", driver="raw", **{"node-name": "volume", "file": {"driver": "file", "filename": str(volume)}})
     from_disk.qmp("device_add", driver="virtio-blk-pci", drive="volume", id="vdx")
-    from_disk.wait_for(lambda: "vdc" in from_disk.output("lsblk"), 30)
+    from_disk.wait_for(lambda: "vdc" in from_disk.output("lsblk"))
     from_disk.output("sudo mkfs.ext4 -q /dev/vdc && sudo mount /dev/vdc /mnt", "pilvi")
     from_disk.output("echo kept | sudo tee /mnt/file && sudo umount /mnt", "pilvi")
     from_disk.qmp("device_del", id="vdx")
-    from_disk.wait_for(lambda: "vdc" not in from_disk.output("lsblk"), 30)
+    from_disk.wait_for(lambda: "vdc" not in from_disk.output("lsblk"))
     assert b"kept\n" in volume.read_bytes()
 
 
 def test_network_card_plugged_in_later(from_disk: Any) -> None:
     from_disk.qmp("netdev_add", type="user", id="n1", net="10.9.0.0/24", dhcpstart="10.9.0.20", restrict=True)
     from_disk.qmp("device_add", driver="virtio-net-pci", netdev="n1", id="nic1")
-    from_disk.wait_for(lambda: "10.9.0.20/24" in from_disk.output("ip -4 addr"), 60)
+    from_disk.wait_for(lambda: "10.9.0.20/24" in from_disk.output("ip -4 addr"))
     # QEMU offers no routes to a guest it shuts in, so the leases that do are told to the script itself
     script = "/usr/lib/pilvi-guest/lease bound"
     from_disk.output(f"interface=eth1 ip=10.9.0.20 mask=24 mtu=1400 router=10.9.0.2 dns=10.9.0.3 {script}")
@@ -82,8 +82,8 @@ def test_network_card_plugged_in_later(from_disk: Any) -> None:
         "default via 10.0.2.2 dev eth0 metric 2", "default via 10.9.0.2 dev eth1 metric 3"]
     assert "mtu 1400" in from_disk.output("ip link show eth1")
     from_disk.qmp("device_del", id="nic1")
-    from_disk.wait_for(lambda: "eth1" not in from_disk.output("ip addr"), 30)
-    from_disk.wait_for(lambda: "10.9.0" not in from_disk.output("cat /etc/resolv.conf; ps | grep [u]dhcpc.*eth1 || true"), 30)
+    from_disk.wait_for(lambda: "eth1" not in from_disk.output("ip addr"))
+    from_disk.wait_for(lambda: "10.9.0" not in from_disk.output("cat /etc/resolv.conf; ps | grep [u]dhcpc.*eth1 || true"))
 
 
 def test_metadata_service_and_direct_kernel(from_kernel: Any) -> None:
@@ -105,5 +105,5 @@ def test_restart_keeps_keys_and_does_not_run_user_data_again(from_disk: Any) -> 
 
 def test_power_button_switches_it_off(from_disk: Any) -> None:
     from_disk.qmp("system_powerdown")
-    from_disk.wait_for(lambda: from_disk.process.poll() is not None, 60)
+    from_disk.wait_for(lambda: from_disk.process.poll() is not None)
     assert from_disk.process.returncode == 0

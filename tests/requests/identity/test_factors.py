@@ -22,8 +22,11 @@ def by_code(code: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def seeded(admin: Client) -> Client:
-    """Demo has a TOTP secret."""
+def seeded(admin: Client, monkeypatch: pytest.MonkeyPatch) -> Client:
+    """Demo has a TOTP secret. It is the beginning of a step: none ends between a passcode and its use."""
+    now = clock.now
+    ahead = 31 - now() % 30
+    monkeypatch.setattr(clock, "now", lambda: now() + ahead)
     admin.make("credential", type="totp", blob=SECRET, user_id="user-demo")
     return admin
 

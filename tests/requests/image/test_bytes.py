@@ -108,7 +108,7 @@ def test_a_client_that_breaks_off_leaves_the_image_queued(application: Applicati
     assert files(application) == []
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 10) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end

@@ -11,7 +11,7 @@ from tests.contract.cloud_in_process import Cloud, running_cloud
 
 from pilvi.core.http.app import Response
 
-SECONDS = 60.0
+SECONDS = 180.0
 VERSION = "2018-08-31"
 
 
@@ -86,6 +86,15 @@ class Stacks:
         while True:
             found = self.resources(name).get(resource)
             if found and found["resource_status"] == status: return found
+            assert time.monotonic() < end, found
+            time.sleep(0.02)
+
+    def told(self, name: str, resource: str, text: str) -> None:
+        """Waits until an event of the resource says so."""
+        end = time.monotonic() + SECONDS
+        while True:
+            found = self.ask("GET", self.path(name) + f"/resources/{resource}/events").body.get("events", [])  # 404 before it is begun
+            if any(text in one["resource_status_reason"] for one in found): return
             assert time.monotonic() < end, found
             time.sleep(0.02)
 

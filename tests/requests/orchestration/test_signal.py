@@ -9,7 +9,7 @@ from tests.requests.orchestration.conftest import Stacks
 from pilvi.core.http.app import Request
 
 WAIT = {"handle": {"type": "OS::Heat::WaitConditionHandle"}, "wait": {
-    "type": "OS::Heat::WaitCondition", "properties": {"handle": {"get_resource": "handle"}, "timeout": 30, "count": 2}}}
+    "type": "OS::Heat::WaitCondition", "properties": {"handle": {"get_resource": "handle"}, "timeout": 600, "count": 2}}}
 CURL = {"url": {"value": {"get_attr": ["handle", "endpoint"]}}, "data": {"value": {"get_attr": ["wait", "data"]}}}
 
 
@@ -53,7 +53,7 @@ def test_a_wait_condition_times_out(stacks: Stacks) -> None:
 
 def test_cloudformation_handles_take_a_put(stacks: Stacks) -> None:
     resources = {"handle": {"type": "AWS::CloudFormation::WaitConditionHandle"}, "wait": {"type": "AWS::CloudFormation::WaitCondition",
-                 "properties": {"Handle": {"get_resource": "handle"}, "Timeout": 30}}}
+                 "properties": {"Handle": {"get_resource": "handle"}, "Timeout": 600}}}
     stacks.make("cfn", resources, outputs={"url": {"value": {"get_resource": "handle"}}}, wait="")
     stacks.until("cfn", "wait", "CREATE_IN_PROGRESS")
     url = stacks.outputs("cfn")["url"]
@@ -64,7 +64,7 @@ def test_cloudformation_handles_take_a_put(stacks: Stacks) -> None:
 
 def test_signals_as_of_the_object_store_are_put(stacks: Stacks) -> None:
     resources = {"handle": {"type": "OS::Heat::SwiftSignalHandle"}, "wait": {"type": "OS::Heat::SwiftSignal", "properties": {
-        "handle": {"get_resource": "handle"}, "timeout": 30, "count": 3}}}
+        "handle": {"get_resource": "handle"}, "timeout": 600, "count": 3}}}
     outputs = {"url": {"value": {"get_resource": "handle"}}, "curl": {"value": {"get_attr": ["handle", "curl_cli"]}}, "data": CURL["data"]}
     stacks.make("put", resources, outputs=outputs, wait="")
     stacks.until("put", "wait", "CREATE_IN_PROGRESS")

@@ -71,7 +71,7 @@ class Hooks:
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 hooks.heard.append((self.path, {name.lower(): value for name, value in self.headers.items()}, body))
-                if self.path == "/hang": hooks.hold.wait(20)
+                if self.path == "/hang": hooks.hold.wait(120)
                 self.send_response((hooks.answers.get(self.path) or [200]).pop(0))
                 self.end_headers()
 
@@ -86,13 +86,13 @@ class Hooks:
         self.server.shutdown()
         self.server.server_close()
 
-    def wait(self, count: int = 1, seconds: float = 20.0) -> list[tuple[str, dict[str, str], dict[str, Any]]]:
+    def wait(self, count: int = 1, seconds: float = 60.0) -> list[tuple[str, dict[str, str], dict[str, Any]]]:
         """What was heard, once it is so much."""
         until(lambda: len(self.heard) >= count, seconds)
         return self.heard
 
 
-def until(holds: Callable[[], Any], seconds: float = 20.0) -> None:
+def until(holds: Callable[[], Any], seconds: float = 60.0) -> None:
     """Waits for something to become true."""
     ends = time.monotonic() + seconds
     while not holds():

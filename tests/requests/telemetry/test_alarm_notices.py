@@ -13,7 +13,7 @@ from tests.requests.telemetry.callers import OTHER_PROJECT, PROJECT
 from pilvi.core import clock
 from pilvi.core.events import Event
 from pilvi.core.http import fetch
-from pilvi.telemetry.alarm import change, event
+from pilvi.telemetry.alarm import change, event, notify
 from pilvi.telemetry.alarm.evaluate import Verdict
 from pilvi.telemetry.alarm.notify import EACH_PLACE, LEASE_SECONDS, Notifier
 from pilvi.telemetry.alarm.states import ALARM, OK
@@ -112,14 +112,15 @@ def test_it_is_given_up_after_its_time(tmp_path: Path) -> None:
         assert len(world.hooks.heard) == 1
 
 
-def test_one_that_hangs_holds_up_only_itself(world: World) -> None:
+def test_one_that_hangs_holds_up_only_itself(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """More notices to a place that hangs than there are threads; the other place hears at once."""
+    monkeypatch.setattr(notify, "TIMEOUT_SECONDS", 120.0)
     hanging = world.hooks.url.replace("127.0.0.1", "localhost")
     fetch.configure(fetch.Config(networks=["127.0.0.1/32", "::1/128"]))
     for _ in range(12): find(world, world.make(alarm_actions=[hanging + "/hang"])["alarm_id"])
     until(lambda: len(world.hooks.heard) >= EACH_PLACE)
     find(world, world.make(alarm_actions=[world.hooks.url + "/quick"])["alarm_id"])
-    until(lambda: "/quick" in [path for path, _, _ in world.hooks.heard], 8)
+    until(lambda: "/quick" in [path for path, _, _ in world.hooks.heard])
     assert [path for path, _, _ in world.hooks.heard].count("/hang") == EACH_PLACE
     world.hooks.hold.set()
 
@@ -155,7 +156,7 @@ def test_identity_away_delays_a_trusted_action(world: World) -> None:
     id = world.make(alarm_actions=["trust+" + world.hooks.url + "/x"])["alarm_id"]
     world.people.away = True
     find(world, id)
-    until(lambda: left(world)[0].attempts == 1)
+    until(lambda: left(world)[0].attempts >= 1)
     world.people.away = False
     due_now(world)
     assert len(world.hooks.wait()) == 1

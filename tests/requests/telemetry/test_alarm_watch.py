@@ -18,7 +18,11 @@ ID, ID2 = "11111111-2222-3333-4444-555555555555", "11111111-2222-3333-4444-66666
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """It is the beginning of a minute: none ends between a measure and the look at it."""
+    now = clock.now
+    ahead = 61 - now() % 60
+    monkeypatch.setattr(clock, "now", lambda: now() + ahead)
     with world_in(tmp_path) as made:
         assert made.ask("POST", "/v1/archive_policy", {
             "name": "minute", "back_window": 0, "aggregation_methods": ["mean", "max", "rate:mean"],

@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from pilvi.compute.agent import boot, inventory, meter, parts, rebuild, snapshot
+from pilvi.compute.agent import boot, inventory, meter, parts, rebuild, resize, snapshot
 from pilvi.compute.agent.console import Consoles
 from pilvi.compute.agent.node import Node
 from pilvi.compute.agent.reconcile import Wanted, plan
@@ -22,7 +22,7 @@ from pilvi.core.errors import Conflict, Failure
 from pilvi.core.reconcile import Repeat, repaired
 
 LOG = structlog.get_logger()
-ALIVE_SECONDS = 10.0
+ALIVE_SECONDS, AGAIN_SECONDS = 10.0, 1.0
 RECONCILE_SECONDS = 30.0
 METER_SECONDS = 60.0
 HOSTS_AT_ONCE = 1000
@@ -34,9 +34,11 @@ ACTS: dict[str, Callable[[Node, Errand], dict[str, Any] | None]] = {
     "stop": parts.stop, "start": parts.start, "reboot": parts.reboot, "hard_reboot": parts.hard_reboot, "pause": parts.pause,
     "unpause": parts.unpause, "suspend": parts.suspend, "resume": parts.resume, "copy_disk": snapshot.copy_disk,
     "upload_copy": snapshot.upload_copy, "drop_copy": snapshot.drop_copy, "fetch_new_image": rebuild.fetch_new_image,
-    "rebuild_machine": rebuild.rebuild_machine}
+    "rebuild_machine": rebuild.rebuild_machine, "resize_machine": resize.resize_machine, "keep_resized": resize.keep_resized,
+    "take_resize_back": resize.take_resize_back}
 FLOWS = ("boot", "delete", "stop", "start", "reboot", "hard_reboot", "pause", "unpause", "attach_volume", "detach_volume",
-         "attach_interface", "detach_interface", "suspend", "resume", "createImage", "rebuild", "rebuild_stopped")
+         "attach_interface", "detach_interface", "suspend", "resume", "createImage", "rebuild", "rebuild_stopped", "resize",
+         "confirm_resize", "revert_resize")
 
 
 class MachineFailed(Conflict):
@@ -55,7 +57,8 @@ class ComputeAgent:
         self.runner = Runner(bus, "compute", hosts, {flow: acts for flow in FLOWS}, run / "locks", threads=16, stories={"boot": story})
         self.consoles = Consoles(run / "console.sock", control_uid, self._redeem, self._driver_of)
         self.reported: set[str] = set()
-        self.loops = [Repeat("alive", ALIVE_SECONDS, self.say_alive), Repeat("reconcile", RECONCILE_SECONDS, self.reconcile),
+        self.alive = Repeat("alive", ALIVE_SECONDS, self.say_alive)
+        self.loops = [self.alive, Repeat("reconcile", RECONCILE_SECONDS, self.reconcile),
             Repeat("meter", meter_seconds, self.measure)]
         self.stopping = False
 
@@ -88,7 +91,9 @@ class ComputeAgent:
                     if power in ("running", "paused"): pool.submit(off, driver, id)
 
     def say_alive(self) -> None:
-        """Tells the conductor that the hosts are well, and once what they offer; thousands of hosts in several messages."""
+        """Tells the conductor that the hosts are well, and once what they offer; thousands of hosts in several messages. Soon again if that
+        failed: hosts that are silent get no servers."""
+        self.alive.seconds = ALIVE_SECONDS
         fresh = [name for name in self.node.drivers if name not in self.reported]
         for first in range(0, len(fresh), HOSTS_AT_ONCE):
             hosts = {name: inventory.report(self.node.drivers[name].capabilities()) for name in fresh[first:first + HOSTS_AT_ONCE]}
@@ -101,6 +106,7 @@ class ComputeAgent:
                 deadline_seconds=CALL_SECONDS)
         except Failure as failure: LOG.info("control is away", reason=failure.message)
         else: return True
+        self.alive.seconds = AGAIN_SECONDS
         return False
 
     def measure(self) -> None:

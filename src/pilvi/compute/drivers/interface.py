@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 Power = Literal["running", "paused", "stopped", "crashed"]
 
@@ -56,6 +57,19 @@ class Machine(Struct, frozen=True, kw_only=True):
     kernel_arguments: str = ""
     extra_specs: dict[str, str] = {}
     image_properties: dict[str, str] = {}
+
+
+class Size(Struct, frozen=True, kw_only=True):
+    """What a flavor says of a machine. `disk_gib`: of its own disk; 0 leaves that as it is."""
+    vcpus: int
+    memory_mib: int
+    disk_gib: int
+    extra_specs: dict[str, str] = {}
+
+    def of(self, machine: Machine) -> Machine:
+        """The machine in this size."""
+        sized = [replace(disk, size_gib=self.disk_gib) if disk.connection is None and self.disk_gib else disk for disk in machine.disks]
+        return replace(machine, vcpus=self.vcpus, memory_mib=self.memory_mib, extra_specs=self.extra_specs, disks=sized)
 
 
 class Capabilities(Struct, frozen=True, kw_only=True):
@@ -141,6 +155,13 @@ class Hypervisor(Protocol):
 
     def resize_disk(self, server_id: str, disk_id: str, size_gib: int) -> None:
         """Tell a running machine that a volume has grown."""
+
+    def resize(self, server_id: str, size: Size) -> None:
+        """Give a stopped machine another size, of disks never a smaller one. What it was is kept until `settle`."""
+
+    def settle(self, server_id: str, *, keep: bool) -> None:
+        """After `resize`: keep the new size and forget the old one; or give the stopped machine back what it was, its disk's contents
+        included. Changes nothing where nothing was kept."""
 
     def console_log(self, server_id: str, lines: int | None) -> str:
         """The last lines (None: all kept, at most 1 MiB) of the serial console; text, errors replaced."""

@@ -21,7 +21,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from pilvi.compute.drivers.interface import Capabilities, Disk, HypervisorFailure, Machine, Nic, Power
+from pilvi.compute.drivers.interface import Capabilities, Disk, HypervisorFailure, Machine, Nic, Power, Size
 from pilvi.core import disk_image
 
 BIG_HOST = Capabilities(hypervisor_type="simulated", hypervisor_version=1_000_000, vcpus=64, memory_mib=262_144, disk_gib=4_096,
@@ -71,6 +71,8 @@ class Record(Struct, frozen=True, kw_only=True):
     power: Power
     since: float
     suspended: bool = False
+    before: Machine | None = None
+    """What it was before a resize that is not confirmed yet."""
 
 
 class Simulated:
@@ -165,6 +167,20 @@ class Simulated:
         with self._verb("resize_disk", server_id) as record:
             if disk_id not in {disk.id for disk in record.machine.disks}:
                 raise HypervisorFailure(f"machine {server_id} has no disk {disk_id}")
+
+    def resize(self, server_id: str, size: Size) -> None:
+        with self._verb("resize", server_id) as record:
+            if record.power != "stopped": raise HypervisorFailure(f"machine {server_id} runs: it can't be resized")
+            self._keep(server_id, replace(record, machine=size.of(record.machine), before=record.before or record.machine))
+
+    def settle(self, server_id: str, *, keep: bool) -> None:
+        with self._verb("settle", server_id) as record:
+            if record.before is None: return
+            sizes = {disk.id: disk.size_gib for disk in record.before.disks}
+            back = Size(vcpus=record.before.vcpus, memory_mib=record.before.memory_mib, disk_gib=0, extra_specs=record.before.extra_specs)
+            disks = [replace(disk, size_gib=sizes.get(disk.id, disk.size_gib)) for disk in record.machine.disks]
+            machine = record.machine if keep else replace(back.of(record.machine), disks=disks)
+            self._keep(server_id, replace(record, machine=machine, before=None))
 
     def console_log(self, server_id: str, lines: int | None) -> str:
         machine = self._record(server_id).machine

@@ -85,6 +85,12 @@ def remove(call: Call, flavor: Flavor) -> None:
     call.db.execute(delete(FlavorAccess).where(FlavorAccess.flavor_id == flavor.id))
 
 
+def facts_of(flavor: Flavor) -> dict[str, Any]:
+    """What a server keeps of its flavor, which may be changed or deleted later."""
+    return {"id": flavor.id, "name": flavor.name, "vcpus": flavor.vcpus, "ram": flavor.ram, "disk": flavor.disk,
+            "ephemeral": flavor.ephemeral, "swap": flavor.swap, "extra_specs": flavor.extra_specs or {}}
+
+
 def show_specs(call: Call, id: str) -> dict[str, Any]:
     return {"extra_specs": RESOURCE.find(call, id).extra_specs or {}}
 

@@ -59,6 +59,8 @@ class Server(Base):
     fault: Mapped[Any] = mapped_column(Json, nullable=True)
     group_id: Mapped[str | None] = mapped_column(index=True)
     locked_reason: Mapped[str | None]
+    before_resize: Mapped[Any] = mapped_column(Json, nullable=True)
+    """{flavor, state} of a server that was resized and waits to be confirmed."""
     held: Mapped[bool] = mapped_column(default=False)
     """An administrator looks after it by hand: nothing is repaired."""
     launch_index: Mapped[int] = mapped_column(default=0)
@@ -147,7 +149,7 @@ def render(call: Call, rows: list[Any], bodies: list[dict[str, Any]]) -> None:
             "image": {"id": row.image_id, "links": [{"rel": "bookmark", "href": f"{base}/images/{row.image_id}"}]} if row.image_id else "",
             "flavor": _flavor(call, row, base), "OS-DCF:diskConfig": "MANUAL", "OS-EXT-STS:vm_state": row.state,
             "OS-EXT-STS:task_state": "rebooting_hard" if row.busy == "rebooting_hard" else row.busy,
-            "OS-EXT-STS:power_state": POWER[row.state],
+            "OS-EXT-STS:power_state": POWER[row.before_resize["state"] if row.before_resize else row.state],
             "OS-SRV-USG:launched_at": None if row.launched_at is None else clock.iso(row.launched_at, fraction=True, zone=""),
             "OS-SRV-USG:terminated_at": None if row.deleted_at is None else clock.iso(row.deleted_at, fraction=True, zone=""),
             "os-extended-volumes:volumes_attached": [_volume(call, device) for device in devices.get(row.id, ())]}

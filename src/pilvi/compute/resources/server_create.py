@@ -13,6 +13,7 @@ from pilvi.compute import errors
 from pilvi.compute.resources import server as servers
 from pilvi.compute.resources.attachment import BlockDevice, free_name
 from pilvi.compute.resources.flavor import RESOURCE as FLAVORS
+from pilvi.compute.resources.flavor import facts_of
 from pilvi.compute.resources.keypair import Keypair
 from pilvi.compute.resources.server import Server
 from pilvi.compute.resources.server_group import RESOURCE as SERVER_GROUPS
@@ -120,9 +121,8 @@ def _check(call: Call, asked: dict[str, Any]) -> dict[str, Any]:
     call.db = None
     if asked.get("key_name") and key is None: raise errors.KeypairUnknown()
     wish: dict[str, Any] = {
-        "flavor": {"id": flavor.id, "name": flavor.name, "vcpus": flavor.vcpus, "ram": flavor.ram, "disk": flavor.disk,
-                   "ephemeral": flavor.ephemeral, "swap": flavor.swap, "extra_specs": flavor.extra_specs or {}},
-        "key": key, "group": group, "user_data": user_data_of(asked.get("user_data")), **_place(call, asked, zones)}
+        "flavor": facts_of(flavor), "key": key, "group": group, "user_data": user_data_of(asked.get("user_data")),
+        **_place(call, asked, zones)}
     devices = _devices(call, asked)
     wish |= {"devices": devices, "image": _image(call, asked, flavor, devices)}
     wish["networks"] = _networks(call, asked)

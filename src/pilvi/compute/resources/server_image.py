@@ -35,7 +35,7 @@ def create(call: Call, id: str, asked: dict[str, Any]) -> Response:
     assert call.request is not None
     server = _ready(call, id, asked)
     made = image.create(call, _values(call, server, asked))
-    try: begin(call, id, VERB, VERB, image_id=made["id"])
+    try: begin(call, id, VERB, VERB, lambda call, server: {"image_id": made["id"]})
     except Failure:
         call.db = None
         image.delete(call, made["id"])

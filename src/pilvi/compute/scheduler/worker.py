@@ -103,7 +103,7 @@ def _situation(application: Application, work: Any, server: Any) -> tuple[Reques
     pinned = next((host for host in (volume.host_of(volume.show(call, id)) for id in volumes) if host), None)
     only = asked.get("forced_host") or asked.get("requested_host") or pinned
     found = placement.candidates(call, resources_of(flavor, server.image_id is None), limit=application.config.candidates,
-                                 required=_traits(flavor["extra_specs"]), host=only)
+                                 required=traits_required(flavor["extra_specs"]), host=only)
     request = Request(
         server_id=server.id, vcpus=flavor["vcpus"], memory_mib=flavor["ram"], disk_gib=flavor["disk"] if server.image_id else 0,
         extra_specs=flavor["extra_specs"], image_properties=asked.get("image_properties") or {}, availability_zone=asked.get("zone"),
@@ -135,7 +135,8 @@ def _group(db: Session, asked: dict[str, Any]) -> tuple[dict[str, Any], dict[str
     return request, {host: {group.id: count} for host, count in hosts.items()}
 
 
-def _traits(extra_specs: dict[str, str]) -> list[str]:
+def traits_required(extra_specs: dict[str, str]) -> list[str]:
+    """The traits that a flavor wants of its host."""
     return [key.removeprefix("trait:") for key, value in extra_specs.items() if key.startswith("trait:") and value == "required"]
 
 

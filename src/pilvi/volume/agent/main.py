@@ -65,13 +65,16 @@ class VolumeAgent:
         return list({id(driver): driver for driver in self.drivers.values()}.values())
 
     def report(self) -> None:
-        """Tells the conductor what the hosts have left."""
+        """Tells the conductor what the hosts have left; soon again if that failed: a host that is silent gets no volumes."""
+        self.loop.seconds = REPORT_SECONDS
         for driver in self._stores():
             left, hosts = driver.statistics(), [host for host, own in self.drivers.items() if own is driver]
             args = {"hosts": hosts, "backend": driver.name, "total_mib": left.total_mib, "free_mib": left.free_mib,
                     "reserve_mib": left.reserve_mib}
             try: self.bus.call("volume.conductor", "capacity", args, deadline_seconds=CALL_SECONDS)
-            except Failure as failure: LOG.info("control is away", reason=failure.message)
+            except Failure as failure:
+                LOG.info("control is away", reason=failure.message)
+                self.loop.seconds = PAUSE_SECONDS
 
     def patient(self, errand: Errand, ask: Callable[[Call], None]) -> None:
         """Asks an API on behalf of an errand, again while it is away, with a new token when one is refused."""

@@ -8,7 +8,7 @@ import socket
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,15 @@ class Shell:
             self.send("")
             self._hear()
 
-    def run(self, command: str, seconds: float = 60) -> str:
+    def until(self, look: Callable[[], Any]) -> Any:
+        """What is seen, once it is something: a guest notices some changes a moment later."""
+        deadline = time.monotonic() + BOOT_SECONDS
+        while not (seen := look()):
+            assert time.monotonic() < deadline, self._said[-500:]
+            time.sleep(0.5)
+        return seen
+
+    def run(self, command: str, seconds: float = 120) -> str:
         """What the command said."""
         self._said = ""
         self.send(f"echo B''EGIN; {command}; echo D''ONE")  # quoted, so that the line's echo is not taken for its output

@@ -39,13 +39,12 @@ def test_a_guest_sees_its_disks_and_config_drive_and_keeps_what_it_wrote():
         assert int(shell.run("cat /sys/block/vda/size")) == 1 << 21
         assert int(shell.run("df -k / | tail -1 | awk '{print $2}'")) > 900_000
         driver.attach_disk(machine.server_id, data)
-        time.sleep(2)
         named = "for d in /sys/block/vd*; do [ \"$(cat $d/serial)\" = data-0123456789-0123 ] && basename $d; done"
-        device = shell.run(named).strip()
+        device = shell.until(lambda: shell.run(named).strip())
         assert device.startswith("vd")
         shell.run(f"echo precious > /dev/{device}; echo kept > /root/kept; sync")
         driver.resize_disk(machine.server_id, data.id, 1)
-        assert int(shell.run(f"cat /sys/block/{device}/size")) == 1 << 21
+        shell.until(lambda: int(shell.run(f"cat /sys/block/{device}/size")) == 1 << 21)
         driver.detach_disk(machine.server_id, data.id)
         assert shell.run(named).strip() == ""
         driver.attach_disk(machine.server_id, data)
@@ -89,7 +88,7 @@ def test_a_killed_qemu_is_a_crash_and_can_be_started_again():
         machine = in_memory()
         driver.create(machine)
         os.kill(process.find(folder / "m")[machine.server_id], signal.SIGKILL)
-        assert told.get(timeout=30) == (machine.server_id, "crashed")
+        assert told.get(timeout=60) == (machine.server_id, "crashed")
         assert driver.power() == {machine.server_id: "crashed"}
         (folder / "m" / machine.server_id / "started").write_text("another boot of the host")
         assert driver.power() == {machine.server_id: "stopped"}

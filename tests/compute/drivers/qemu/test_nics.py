@@ -83,12 +83,11 @@ def test_guests_talk_over_the_bridge_and_nothing_is_left(switch):
         shells = [Shell(driver, machine.server_id) for machine in (one, two)]
         for number, shell in enumerate(shells, 1): shell.run(f"ip addr add 192.168.77.{number}/24 dev eth0; ip link set eth0 up")
         assert shells[0].run("cat /sys/class/net/eth0/mtu /sys/class/net/eth0/address").split() == ["1442", cards[0].mac]
-        assert " 0% packet loss" in shells[0].run("ping -c 3 192.168.77.2", 120)
+        shells[0].until(lambda: " 0% packet loss" in shells[0].run("ping -c 3 192.168.77.2"))
         # a segment of TCP is what offloads spoil
-        shells[1].send("nc -l -p 99 > /tmp/got")
-        time.sleep(2)
-        shells[0].run("head -c 300000 /dev/zero | nc -w 5 192.168.77.2 99", 120)
-        assert shells[1].run("wc -c < /tmp/got", 60).split()[-1] == "300000"
+        shells[1].run("nc -l -p 99 > /tmp/got & until grep -q :0063 /proc/net/tcp*; do sleep 1; done")
+        shells[0].run("head -c 300000 /dev/zero | nc -w 5 192.168.77.2 99")
+        assert shells[1].run("wait; wc -c < /tmp/got").split()[-1] == "300000"
         assert driver.statistics(one.server_id)["nics"][cards[0].port_id]["tx_bytes"] > 300_000
         assert driver.statistics(two.server_id)["nics"][cards[1].port_id]["rx_bytes"] > 300_000
         for shell in shells: shell.close()

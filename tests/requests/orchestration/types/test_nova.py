@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import update
 from tests.requests.orchestration.types.conftest import Bench
 
-from pilvi.core.errors import Failure, Invalid, NotServed
+from pilvi.core.errors import Failure, Invalid
 from pilvi.image.resources.image import Image
 from pilvi.orchestration.types import type_of
 from pilvi.orchestration.types.interface import PropertyInvalid
@@ -110,7 +110,6 @@ def test_what_is_replaced_and_what_is_refused(demo: Bench, server: dict[str, Any
     for name in ("flavor", "image"):
         assert not type_of(SERVER).needs_replacement(work, {name: "new"})
         assert type_of(SERVER).needs_replacement(work, {name: "new", f"{name}_update_policy": "REPLACE"})
-    with pytest.raises(NotServed): type_of(SERVER).update(work, {"flavor": "new"})
     assert type_of(SERVER).needs_replacement(work, {"user_data": "new"})
     assert not type_of(SERVER).needs_replacement(work, {"user_data": "new", "user_data_update_policy": "IGNORE"})
 
@@ -156,6 +155,20 @@ def test_a_server_is_suspended_and_resumed(demo: Bench, server: dict[str, Any]) 
     type_of(SERVER).resume(work)
     demo.wait(lambda: type_of(SERVER).resumed(work))
     assert demo.get(SERVER, work, "show")["status"] == "ACTIVE"
+    demo.end(SERVER, work)
+
+
+def test_another_flavor_is_a_resize_that_is_confirmed(demo: Bench, admin: Bench, server: dict[str, Any]) -> None:
+    for name, disk in (("larger", 2), ("huge", 100_000)): admin.make(FLAVOR, name, name=name, ram=256, vcpus=1, disk=disk, is_public=True)
+    work = demo.make(SERVER, "grows", **server)
+    before, path = work.physical_id, f"/v2.1/servers/{work.physical_id}"
+    work = demo.change(SERVER, work, **{**server, "flavor": "larger"})
+    shown = demo.ask("compute", "GET", path)["server"]
+    assert work.physical_id == before and (shown["status"], shown["OS-EXT-STS:vm_state"]) == ("ACTIVE", "active")
+    with pytest.raises(Failure, match="not resized"): demo.change(SERVER, work, **{**server, "flavor": "huge"})
+    assert demo.ask("compute", "GET", path)["server"]["status"] == "ACTIVE"
+    given_up = demo.ask("compute", "GET", f"{path}/os-instance-actions")["instanceActions"][0]
+    assert (given_up["action"], given_up["message"]) == ("resize", "Error")
     demo.end(SERVER, work)
 
 

@@ -1,8 +1,8 @@
 """A machine's definition and its directory: all that this driver remembers, on disk before anything else is made.
 
-A directory holds: machine.json (the definition), disk<slot>.qcow2 (own disks), console.log, qemu.log, kernel and ramdisk where the image
-has them, `memory` (of a suspended machine), `started` (the boot id of the host under which the machine was last started; absent after an
-orderly end) and run/ (QEMU's sockets).
+A directory holds: machine.json (the definition), disk<slot>.qcow2 (own disks), what they and the machine were before a resize (resize.py),
+console.log, qemu.log, kernel and ramdisk where the image has them, `memory` (of a suspended machine), `started` (the boot id of the host
+under which the machine was last started; absent after an orderly end) and run/ (QEMU's sockets).
 """
 from __future__ import annotations
 
@@ -105,6 +105,7 @@ class Home:
         self.started = self.path / "started"
         self.memory = self.path / "memory"
         self.memory_beside = self.path / "memory.new"
+        self.before = self.path / "before.json"
         self._definition = self.path / "machine.json"
 
     def socket(self, kind: str, pid: int) -> Path:
@@ -114,6 +115,10 @@ class Home:
 
     def own_disk(self, slot: int) -> Path:
         return self.path / f"disk{slot}.qcow2"
+
+    def disk_before(self, slot: int) -> Path:
+        """What the disk was before a resize that is not confirmed yet."""
+        return self.path / f"disk{slot}.before.qcow2"
 
     def load(self) -> Definition | None:
         """The definition, or None where there is none."""

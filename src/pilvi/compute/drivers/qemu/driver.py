@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import structlog
 
-from pilvi.compute.drivers.interface import Capabilities, Disk, HypervisorFailure, Machine, Nic, Power
+from pilvi.compute.drivers.interface import Capabilities, Disk, HypervisorFailure, Machine, Nic, Power, Size
 from pilvi.compute.drivers.qemu import console, kvm, process
 from pilvi.compute.drivers.qemu.definition import Home
 from pilvi.compute.drivers.qemu.guest import Guest
@@ -114,6 +114,12 @@ class Qemu:
 
     def resize_disk(self, server_id: str, disk_id: str, size_gib: int) -> None:
         with self._at_work(server_id) as guest: guest.resize_disk(disk_id, size_gib)
+
+    def resize(self, server_id: str, size: Size) -> None:
+        with self._at_work(server_id) as guest: guest.resize(size)
+
+    def settle(self, server_id: str, *, keep: bool) -> None:
+        with self._at_work(server_id) as guest: guest.settle(keep)
 
     def console_log(self, server_id: str, lines: int | None) -> str:
         return console.log(self._known(server_id).home, lines)

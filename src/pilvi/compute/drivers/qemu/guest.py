@@ -10,8 +10,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pilvi.compute.drivers.interface import Disk, HypervisorFailure, Machine, Nic, Power
-from pilvi.compute.drivers.qemu import balloon, console, definition, disks, firmware, machine, nics, process, snapshot, suspension
+from pilvi.compute.drivers.interface import Disk, HypervisorFailure, Machine, Nic, Power, Size
+from pilvi.compute.drivers.qemu import (
+    balloon,
+    console,
+    definition,
+    disks,
+    firmware,
+    machine,
+    nics,
+    process,
+    resize,
+    snapshot,
+    suspension,
+)
 from pilvi.compute.drivers.qemu.definition import Definition, Home, host_boot_id
 from pilvi.compute.drivers.qemu.qmp import Loop, Monitor
 
@@ -281,6 +293,15 @@ class Guest:
         found = self.definition()
         if disk_id not in found.disk_slots: raise HypervisorFailure(f"machine {self.home.server_id} has no disk {disk_id}")
         if self.pid() is not None: disks.resize(self.monitor(), found.disk_slots[disk_id], size_gib)
+
+    def resize(self, size: Size) -> None:
+        if self.pid() is not None: raise HypervisorFailure(f"machine {self.home.server_id} runs: it can't be resized")
+        resize.apply(self.home, self.definition(), size)
+
+    def settle(self, keep: bool) -> None:
+        if keep: return resize.forget(self.home, self.definition())
+        if self.pid() is not None: raise HypervisorFailure(f"machine {self.home.server_id} runs: its resize can't be taken back")
+        resize.revert(self.home, self.definition())
 
     def statistics(self, running: dict[str, int] | None = None) -> dict[str, Any]:
         """Counters of the running machine. `running`: all of this host, where the caller has looked already."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 import socket
 import struct
 from pathlib import Path
@@ -22,7 +23,7 @@ NETLINK_GENERIC, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, CTRL_ATTR_FAMILY_NAME, NLM_F_
 
 TAG_LENGTH = 8
 
-SHARED_DEVICE = "ovs-netdev"
+SHARED_DEVICE, TRIES = "ovs-netdev", 3
 
 
 class Switch:
@@ -56,14 +57,22 @@ class Switch:
         self.vsctl("--may-exist", "add-br", name, "--", "set", "Bridge", name, f"datapath_type={datapath}",
                    f'other-config:hwaddr="{mac}"', *options)
 
-    def free_datapath_name(self) -> None:
-        """Give the userspace datapath's own device our name, so that another cloud's vswitchd on this machine can make one.
+    def add_integration(self, datapath: str) -> None:
+        """Make the bridge of the guests, and give the userspace datapath's own device our name, so that another cloud's vswitchd on this
+        machine can make one. One cloud at a time.
 
         Every vswitchd calls it ovs-netdev and cannot start its bridges while a device of that name exists; it holds the device by its
         descriptor and does not miss the name (tried with Open vSwitch 3.1). Where our bridges are up, the device of that name is ours.
         """
-        if not _exists(self.integration):
-            raise NetworkFailure(f"Open vSwitch could not make the bridge {self.integration} (vswitchd.log says why).")
+        options = ("fail_mode=secure", "other-config:disable-in-band=true")
+        self.add_bridge(self.integration, datapath, *options)
+        if datapath != "netdev": return
+        for _ in range(TRIES):
+            if _exists(self.integration): break
+            clear_datapath_name()
+            self.vsctl("--if-exists", "del-br", self.integration)
+            self.add_bridge(self.integration, datapath, *options)
+        else: raise NetworkFailure(f"Open vSwitch could not make the bridge {self.integration} (vswitchd.log says why).")
         if _exists(SHARED_DEVICE) and not _exists(self.device): run(["ip", "link", "set", SHARED_DEVICE, "name", self.device])
 
     def remove_leftovers(self) -> None:
@@ -79,6 +88,23 @@ class Switch:
     def remove_all(self) -> None:
         """Remove all bridges with their ports."""
         for name in self.vsctl("list-br").split(): self.vsctl("--if-exists", "del-br", name)
+
+
+def clear_datapath_name() -> None:
+    """Nobody is to have the name that every vswitchd wants: a device whose vswitchd was killed before it was renamed goes, one that is in
+    use gets another name. One cloud at a time."""
+    if not _exists(SHARED_DEVICE): return
+    held = any(_holds(process, SHARED_DEVICE) for process in Path("/proc").glob("[0-9]*"))
+    if held: run(["ip", "link", "set", SHARED_DEVICE, "name", f"ovsnd-{secrets.token_hex(4)}"])
+    else: run(["ip", "link", "delete", SHARED_DEVICE])
+
+
+def _holds(process: Path, device: str) -> bool:
+    """Has a vswitchd this tap device open?"""
+    try:
+        if (process / "comm").read_text().strip() != "ovs-vswitchd": return False
+        return any(f"iff:\t{device}\n" in file.read_text() for file in (process / "fdinfo").iterdir())
+    except OSError: return False  # it has ended
 
 
 def kernel_datapath() -> str:

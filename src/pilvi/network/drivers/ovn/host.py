@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from pilvi.network.drivers.interface import NetworkFailure, Port, Subnet
 from pilvi.network.drivers.ovn import keys, tunnel, uplink
-from pilvi.network.drivers.ovn.bridges import Switch
+from pilvi.network.drivers.ovn.bridges import Switch, clear_datapath_name
 from pilvi.network.drivers.ovn.commands import run
 from pilvi.network.drivers.ovn.daemons import Daemon, create_database, missing
 from pilvi.network.drivers.ovn.metadata_port import MetadataPorts
@@ -58,10 +58,11 @@ class OvnHost:
             datapath = self.switch.datapath()
             self.switch.configure(self._settings(facts, datapath))
             with _one_at_a_time():
-                if switchd.pid() is None: self.switch.remove_leftovers()
+                if switchd.pid() is None:
+                    self.switch.remove_leftovers()
+                    clear_datapath_name()
                 switchd.start()
-                self.switch.add_bridge(self.switch.integration, datapath, "fail_mode=secure", "other-config:disable-in-band=true")
-                if datapath == "netdev": self.switch.free_datapath_name()
+                self.switch.add_integration(datapath)
             if self.external: self.switch.add_bridge(self.switch.external, datapath)
             if self.tunnel_ip: tunnel.open_tunnel(self.switch, datapath, self.tunnel_ip, self.directory / TUNNEL_MEMORY)
             controller.start()
@@ -98,6 +99,7 @@ class OvnHost:
             if (self.directory / "conf.db").exists():
                 database.start()
                 with _one_at_a_time():
+                    if switchd.pid() is None: clear_datapath_name()
                     switchd.start()
                     self.switch.remove_all()
             self._metadata.remove_all()

@@ -26,7 +26,7 @@ from pilvi.orchestration.types.interface import (
     string,
 )
 from pilvi.orchestration.types.neutron.resource import Resources, given, subnets_on
-from pilvi.orchestration.types.nova import block_devices, server_facts, server_networks, user_data
+from pilvi.orchestration.types.nova import block_devices, server_facts, server_networks, server_size, user_data
 from pilvi.orchestration.types.rest import RestResource, resolve
 
 ID = re.compile("[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}")
@@ -135,7 +135,6 @@ class Server(RestResource):
 
     def update(self, work: Work, changes: Mapping[str, Any]) -> None:
         policies = {**work.properties, **changes}
-        if "flavor" in changes: raise NotServed(what="resizing of servers; give flavor_update_policy: REPLACE")
         if "user_data" in changes and policies["user_data_update_policy"] == "REBUILD":
             raise NotServed(what="rebuilding of servers for new user data; give user_data_update_policy: REPLACE")
         if "admin_pass" in changes: raise NotServed(what="changing of a running server's password")
@@ -145,6 +144,7 @@ class Server(RestResource):
         if "tags" in changes: work.ask("compute", "PUT", f"{item}/tags", {"tags": changes["tags"] or []})
         if "image" in changes: self._rebuild(work, changes["image"])
         if "networks" in changes: server_networks.plan_change(work, changes["networks"])
+        if "flavor" in changes: server_size.ask_for(work, item, self._flavor(work, changes))
 
     def _rebuild(self, work: Work, image: str | None) -> None:
         """Asks for it, unless that was done before: the server shows the image that it is rebuilt of at once."""
@@ -158,7 +158,11 @@ class Server(RestResource):
             server = self.shown(work)
             if server["OS-EXT-STS:task_state"] is not None: return False
             if server["status"] == "ERROR": raise _failure(server)
+        if "flavor" in changes and not server_size.reached(work, self.item(work), self._flavor(work, changes)): return False
         return "networks" not in changes or server_networks.changed(work)
+
+    def _flavor(self, work: Work, changes: Mapping[str, Any]) -> str:
+        return str(resolve(work, self.properties["flavor"], changes["flavor"]))
 
     def deleted(self, work: Work) -> bool:
         if work.physical_id:

@@ -50,6 +50,13 @@ export const servers: Spec = {
       run: (row, values) => action(row, { rebuild: { imageRef: values.image } }), command: (row, values) => command("server rebuild", ["--image", values.image], quoted(row.name)),
     },
     {
+      key: "resize", label: "resize", when: is("ACTIVE", "SHUTOFF"),
+      fields: (row) => [{ name: "flavor", label: "flavor", kind: "select", required: true, options: choices(() => flavors, (each) => `${each.name} · ${each.vcpus} vCPU · ${each.ram} MiB · ${each.disk} GiB`, (each) => each.name !== flavorText(row)) }],
+      run: (row, values) => action(row, { resize: { flavorRef: values.flavor } }), command: (row, values) => command("server resize", ["--flavor", values.flavor], quoted(row.name)),
+    },
+    { key: "confirm", label: "confirm_resize", when: is("VERIFY_RESIZE"), run: (row) => action(row, { confirmResize: null }), command: server("resize confirm") },
+    { key: "revert", label: "revert_resize", sure: "revert_resize_sure", when: is("VERIFY_RESIZE"), run: (row) => action(row, { revertResize: null }), command: server("resize revert") },
+    {
       key: "rename", label: "rename", fields: (row) => [{ name: "name", label: "name", required: true, first: row.name }, { name: "description", label: "description", first: row.description ?? "" }],
       run: (row, values) => ask("compute", "PUT", `/v2.1/servers/${row.id}`, { body: { server: { name: values.name, description: values.description || null } } }),
       command: (row, values) => command("server", "set", ["--name", values.name], ["--description", values.description], quoted(row.name)),
