@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.shell_guest import shell_guest
 
 from pilvi.compute.drivers import DRIVERS
 from pilvi.compute.drivers.interface import Disk, Hypervisor, HypervisorFailure, Machine, Nic, Size
 from pilvi.compute.drivers.simulated import Failures
+from pilvi.core import disk_image
 
 BOOT_SECONDS = 240  # seven on a quiet machine, eighty when ten boot at once
 
@@ -149,6 +151,42 @@ def test_pause_and_reboot(host):
     assert host.driver.power() == {machine.server_id: "running"}
     host.driver.reboot(machine.server_id, hard=True, grace_seconds=0)
     assert host.driver.power() == {machine.server_id: "running"}
+
+
+def test_suspend_and_resume(host):
+    machine = host.machine()
+    host.driver.create(machine)
+    for _ in range(2): host.driver.suspend(machine.server_id)
+    assert host.driver.power() == {machine.server_id: "stopped"}
+    driver = host.again()
+    for _ in range(2): driver.resume(machine.server_id)
+    assert driver.power() == {machine.server_id: "running"}
+    driver.stop(machine.server_id, 0)
+    with pytest.raises(HypervisorFailure, match=machine.server_id): driver.suspend(machine.server_id)
+
+
+def test_a_disk_is_copied_whether_it_runs_or_not(host):
+    machine, path = host.machine(), host.folder / "copy.qcow2"
+    host.driver.create(machine)
+    for power in ("running", "stopped"):
+        if power == "stopped": host.driver.stop(machine.server_id, 0)
+        for _ in range(2): host.driver.copy_disk(machine.server_id, "root", path)
+        assert host.driver.power() == {machine.server_id: power} and disk_image.virtual_size(path, "qcow2") == 1 << 30
+    with pytest.raises(HypervisorFailure, match="no disk"): host.driver.copy_disk(machine.server_id, "absent", path)
+
+
+def test_a_rebuilt_machine_keeps_its_volumes_and_cards(host):
+    machine, volume, card = host.machine(), host.volume("vdb"), nic()
+    host.driver.create(machine)
+    host.driver.attach_disk(machine.server_id, volume)
+    host.driver.attach_nic(machine.server_id, card)
+    known = host.driver.definition(machine.server_id)
+    assert {disk.id for disk in known.disks} == {"root", volume.id}
+    for _ in range(2): host.driver.rebuild(replace(known, name="anew"))
+    assert host.driver.power() == {machine.server_id: "stopped"} and host.driver.definition(machine.server_id).name == "anew"
+    host.driver.start(machine.server_id)
+    found = host.driver.statistics(machine.server_id)
+    assert set(found["disks"]) == {"root", volume.id} and card.port_id in found["nics"]
 
 
 def test_a_start_brings_disks_and_cards_back(host):

@@ -13,7 +13,8 @@ from pilvi.run.furnish import Cloud as Session
 
 pytestmark = pytest.mark.slow
 VERBS = {"stop": ({"os-stop": None}, "SHUTOFF"),
-         "hard reboot": ({"reboot": {"type": "HARD"}}, "ACTIVE"), "pause": ({"pause": None}, "PAUSED")}
+         "hard reboot": ({"reboot": {"type": "HARD"}}, "ACTIVE"), "pause": ({"pause": None}, "PAUSED"),
+         "suspend": ({"suspend": None}, "SUSPENDED")}
 
 
 def boot(cloud: Cloud, name: str, **more: Any) -> tuple[Session, Session, dict[str, Any]]:
@@ -69,6 +70,39 @@ def test_power(processes: Cloud, verb: str, victim: str) -> None:
     after = settled(demo, server["name"])
     assert after and after["status"] == end, after
     delete(demo, admin, processes.state, server)
+
+
+@pytest.mark.parametrize("victim", ["control", "agent"])
+def test_rebuild(processes: Cloud, victim: str) -> None:
+    demo, admin, server = boot(processes, f"rebuild-{victim}")
+    demo.ask("compute", "POST", f"/v2.1/servers/{server['id']}/action", {"rebuild": {"imageRef": server["image"]["id"]}})
+    kill(processes.state, victim)
+    after = settled(demo, server["name"])
+    assert after and after["status"] == "ACTIVE" and len(machines(processes.state, server["id"])) == 1, after
+    delete(demo, admin, processes.state, server)
+
+
+def test_image(processes: Cloud) -> None:
+    """It is made or gone, its server is as it was, and another one can be made. With control as victim all may wait for a lease to end."""
+    demo, admin, server = boot(processes, "image")
+    images = [_image(demo, server)]
+    kill(processes.state, "agent")
+    after = settled(demo, server["name"], 300)
+    assert after and after["status"] == "ACTIVE", after
+    images.append(_image(demo, server))
+    assert settled(demo, server["name"], 300)
+    found = {one["id"]: one["status"] for one in patiently(lambda: demo.ask("image", "GET", "/v2/images"))["images"] if one["id"] in images}
+    assert found.get(images[1]) == "active" and set(found.values()) == {"active"}, found
+    delete(demo, admin, processes.state, server)
+    for id in found: demo.ask("image", "DELETE", f"/v2/images/{id}")
+    assert not list((processes.state / "host").rglob("image.qcow2")), "the copy is gone"
+
+
+def _image(demo: Session, server: dict[str, Any]) -> str:
+    """Asks for an image; its id."""
+    body = {"createImage": {"name": "kept"}}
+    answer = patiently(lambda: demo.ask("compute", "POST", f"/v2.1/servers/{server['id']}/action", body))
+    return str(answer["image_id"])
 
 
 @pytest.mark.parametrize("victim", ["control", "agent"])

@@ -141,6 +141,7 @@ def test_walk(cloud: Cloud, tmp_path: Path) -> None:
 
     _volumes(demo, key, address)
     _power(demo, key, address)
+    _kept(demo, key, address)
     _resize(demo, key, address)
     assert second["id"]
 
@@ -199,6 +200,24 @@ def _power(demo: Client, key: Path, address: str) -> None:
     assert ssh(key, address, "cat /root/proof").strip() == "user-data-was-here"
     demo.run("server", "reboot", "--hard", "--wait", "first")
     assert ssh(key, address, "hostname").strip() == "first"
+
+
+def _kept(demo: Client, key: Path, address: str) -> None:
+    """What was written on one server is there in another that is rebuilt of its image; a suspended one goes on where it was."""
+    ssh(key, address, "echo kept > /root/kept && sync")
+    kept = demo.json("server", "image", "create", "--name", "kept", "--wait", "first")
+    assert demo.json("image", "show", kept["id"])["status"] == "active"
+    demo.run("server", "rebuild", "--image", kept["id"], "--wait", "second")
+    running = ssh(key, address, "cat /proc/sys/kernel/random/boot_id")
+    demo.run("server", "suspend", "first")
+    wait(lambda: demo.json("server", "show", "first")["status"] == "SUSPENDED", "the server is suspended")
+    assert not reachable(address)
+    demo.run("server", "resume", "first")
+    wait(lambda: demo.json("server", "show", "first")["status"] == "ACTIVE", "the server is resumed")
+    assert ssh(key, address, "cat /proc/sys/kernel/random/boot_id") == running
+    other = next(one["Floating IP Address"] for one in demo.json("floating", "ip", "list") if one["Floating IP Address"] != address)
+    assert ssh(key, other, "cat /root/kept; hostname").split() == ["kept", "second"]
+    demo.run("image", "delete", kept["id"])
 
 
 def _resize(demo: Client, key: Path, address: str) -> None:

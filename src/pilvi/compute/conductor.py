@@ -13,7 +13,7 @@ from pilvi.compute.resources.server import Server
 from pilvi.compute.resources.task import Task, keep_spans
 from pilvi.compute.scheduler.worker import offer
 from pilvi.compute.server.flows import FLOWS
-from pilvi.compute.server.states import ACTIVE, DELETED, ERROR, PAUSED, SERVER, STOPPED
+from pilvi.compute.server.states import ACTIVE, DELETED, ERROR, PAUSED, SERVER, STOPPED, SUSPENDED
 from pilvi.core import clock, crypto, trace
 from pilvi.core.bus.interface import Message
 from pilvi.core.conductor import Door
@@ -44,6 +44,8 @@ def describe(application: Application, db: Session, task: Any) -> dict[str, Any]
               "network": [nic["network"] for nic in networks], "port": [nic["port"] for nic in networks if nic.get("port")],
               "security_group": facts["groups"], "volume": [d["volume_id"] for d in devices if d["volume_id"]],
               "attachment": [a for a in [task.facts.get("attachment_id"), *(d["attachment_id"] for d in devices)] if a]}
+    if task.facts.get("image_id"): things["image"].append(task.facts["image_id"])
+    if task.flow == "createImage": things["image_upload"] = [task.facts["image_id"]]
     if task.facts.get("port_id"): things["port"].append(task.facts["port_id"])
     if task.facts.get("network"): things["network"].append(task.facts["network"])
     grant = crypto.sign(application.grant_key, {"things": things, "host": task.facts.get("host"), "expires": clock.now() + GRANT_SECONDS})
@@ -92,7 +94,7 @@ def observed(application: Application, args: dict[str, Any], message: Message) -
     end = {"stopped": STOPPED, "crashed": STOPPED, "running": ACTIVE, "paused": PAUSED}[args["power"]]
     with application.database.write() as db:
         if _held(db, args["server_id"]): return
-        if SERVER.adopt(db, Server, args["server_id"], {ACTIVE, STOPPED, PAUSED} - {end}, end):
+        if SERVER.adopt(db, Server, args["server_id"], {ACTIVE, STOPPED, PAUSED, *(() if end == STOPPED else (SUSPENDED,))} - {end}, end):
             repaired("compute", "adopt", server=args["server_id"], power=args["power"])
 
 
@@ -105,7 +107,7 @@ def lost(application: Application, args: dict[str, Any], message: Message) -> No
     with application.database.write() as db:
         if _held(db, args["server_id"]): return
         fault = {"code": 500, "created": clock.now(), "message": args["reason"], "details": args["reason"]}
-        if SERVER.adopt(db, Server, args["server_id"], {ACTIVE, STOPPED, PAUSED}, ERROR):
+        if SERVER.adopt(db, Server, args["server_id"], {ACTIVE, STOPPED, PAUSED, SUSPENDED}, ERROR):
             db.execute(update(Server).where(Server.id == args["server_id"]).values(fault=fault))
 
 

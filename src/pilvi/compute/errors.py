@@ -186,3 +186,11 @@ class NotRunning(Conflict):
 
 class NotCounted(Conflict):
     """What the machine of instance {id} counts cannot be asked: {reason}"""
+
+
+class VolumeBacked(Invalid):
+    """Instance {id} boots from a volume, which cannot be snapshotted while it is in use; detach it and make an image of the volume."""
+
+
+class VolumeBackedRebuild(Invalid):
+    """Unable to rebuild a volume-backed server: its volume would have to be made anew, which is not offered."""

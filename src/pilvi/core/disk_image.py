@@ -31,6 +31,15 @@ def virtual_size(path: Path, form: str) -> int:
     raise ImageRefused(reason=f"the format {form} is not supported; raw and qcow2 are")
 
 
+def empty_qcow2(size_gib: int) -> bytes:
+    """A qcow2 file of a disk on which nothing has been written: a header, a table of reference counts, an empty table of clusters."""
+    cluster, tables = 1 << 16, -(-size_gib // 4096)
+    clusters = 3 + tables  # each of them covers 4 TiB
+    head = HEADER.pack(MAGIC, 2, 0, 0, 16, size_gib << 30, 0) + struct.pack(">IQQIIQ", size_gib * 2, 3 * cluster, cluster, 1, 0, 0)
+    counts = struct.pack(">H", 1) * clusters
+    return b"".join(part.ljust(cluster, b"\0") for part in (head, struct.pack(">Q", 2 * cluster), counts)) + bytes(tables * cluster)
+
+
 def _qcow2(path: Path) -> int:
     with path.open("rb") as file: head = file.read(65_536)
     if len(head) < INCOMPATIBLE_AT or head[:4] != MAGIC: raise ImageRefused(reason="it is not a qcow2 file")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from pilvi.compute.agent.reconcile import Repair, Wanted, plan
 
-STATES = ("building", "active", "stopped", "paused", "error", "deleted")
+STATES = ("building", "active", "stopped", "paused", "suspended", "error", "deleted")
 POWERS = ("running", "paused", "stopped", "crashed")
 SERVERS = st.sampled_from([f"s{number}" for number in range(6)])
 WANTED = st.dictionaries(SERVERS, st.builds(Wanted, st.sampled_from(STATES), st.booleans()))

@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from pilvi.compute.agent import boot, inventory, meter, parts, resize
+from pilvi.compute.agent import boot, inventory, meter, parts, rebuild, resize, snapshot
 from pilvi.compute.agent.console import Consoles
 from pilvi.compute.agent.node import Node
 from pilvi.compute.agent.reconcile import Wanted, plan
@@ -32,10 +32,13 @@ ACTS: dict[str, Callable[[Node, Errand], dict[str, Any] | None]] = {
     "create_machine": boot.create_machine, "destroy_machine": boot.destroy_machine, "plug_volume": parts.plug_volume,
     "unplug_volume": parts.unplug_volume, "plug_interface": parts.plug_interface, "unplug_interface": parts.unplug_interface,
     "stop": parts.stop, "start": parts.start, "reboot": parts.reboot, "hard_reboot": parts.hard_reboot, "pause": parts.pause,
-    "unpause": parts.unpause, "resize_machine": resize.resize_machine, "keep_resized": resize.keep_resized,
+    "unpause": parts.unpause, "suspend": parts.suspend, "resume": parts.resume, "copy_disk": snapshot.copy_disk,
+    "upload_copy": snapshot.upload_copy, "drop_copy": snapshot.drop_copy, "fetch_new_image": rebuild.fetch_new_image,
+    "rebuild_machine": rebuild.rebuild_machine, "resize_machine": resize.resize_machine, "keep_resized": resize.keep_resized,
     "take_resize_back": resize.take_resize_back}
 FLOWS = ("boot", "delete", "stop", "start", "reboot", "hard_reboot", "pause", "unpause", "attach_volume", "detach_volume",
-         "attach_interface", "detach_interface", "resize", "confirm_resize", "revert_resize")
+         "attach_interface", "detach_interface", "suspend", "resume", "createImage", "rebuild", "rebuild_stopped", "resize",
+         "confirm_resize", "revert_resize")
 
 
 class MachineFailed(Conflict):

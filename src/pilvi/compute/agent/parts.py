@@ -54,6 +54,10 @@ def _start(node: Node, driver: Hypervisor, id: str) -> None:
     with node.boots: driver.start(id)
 
 
+def _resume(node: Node, driver: Hypervisor, id: str) -> None:
+    with node.boots: driver.resume(id)
+
+
 def _hard_reboot(node: Node, driver: Hypervisor, id: str) -> None:
     """A reset; a machine that is off or paused runs again afterwards."""
     state = driver.power().get(id)
@@ -69,3 +73,5 @@ reboot = power(lambda node, driver, id: driver.reboot(id, hard=False, grace_seco
 hard_reboot = power(_hard_reboot)
 pause = power(lambda node, driver, id: driver.pause(id))
 unpause = power(lambda node, driver, id: driver.unpause(id))
+suspend = power(lambda node, driver, id: driver.suspend(id))
+resume = power(_resume)

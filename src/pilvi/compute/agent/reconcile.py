@@ -31,8 +31,9 @@ def plan(wanted: Mapping[str, Wanted], actual: Mapping[str, str], *, after_shutd
 
 def _act(state: str, power: str | None, after_shutdown: bool) -> str | None:
     if state == "deleted": return "destroy" if power is not None else None
-    if state not in ("active", "stopped", "paused"): return None
+    if state not in ("active", "stopped", "paused", "suspended"): return None
     if power is None: return "lost"
+    if state == "suspended": return f"observed:{power}" if power in ("running", "paused") else None
     if state == "active" and power in ("stopped", "crashed"): return "start" if after_shutdown else f"observed:{power}"
     if state == "active" and power == "paused": return "observed:paused"
     if state == "stopped" and power in ("running", "paused"): return "stop"

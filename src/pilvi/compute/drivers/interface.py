@@ -7,6 +7,7 @@ Names on the host derive from the server's id, so that a driver finds everything
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from msgspec import Struct
@@ -123,6 +124,22 @@ class Hypervisor(Protocol):
 
     def unpause(self, server_id: str) -> None:
         """Let the virtual CPUs run again."""
+
+    def suspend(self, server_id: str) -> None:
+        """Keep a running machine's memory in a file and end it; it is `stopped` then. On failure it runs on."""
+
+    def resume(self, server_id: str) -> None:
+        """Start it with the memory that `suspend` kept; without one (it was resumed before, and then the host ended) from its disks."""
+
+    def definition(self, server_id: str) -> Machine:
+        """What `create` was told, and what has been plugged and unplugged since."""
+
+    def rebuild(self, machine: Machine) -> None:
+        """End the machine, throw its own disks away and define it anew; `start` then makes new ones. Volumes and cards stay."""
+
+    def copy_disk(self, server_id: str, disk_id: str, path: Path) -> None:
+        """Write a disk of the driver's own, as it is at one moment, to a new qcow2 file that needs no other; a running guest runs on.
+        Repeated, it begins anew: nothing is left of an attempt that was broken off but its file."""
 
     def attach_disk(self, server_id: str, disk: Disk) -> None:
         """Plug a volume into a running or stopped machine."""

@@ -22,6 +22,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from pilvi.compute.drivers.interface import Capabilities, Disk, HypervisorFailure, Machine, Nic, Power, Size
+from pilvi.core import disk_image
 
 BIG_HOST = Capabilities(hypervisor_type="simulated", hypervisor_version=1_000_000, vcpus=64, memory_mib=262_144, disk_gib=4_096,
                         accelerator="simulated", traits=["COMPUTE_NODE", "COMPUTE_VOLUME_ATTACH", "COMPUTE_NET_ATTACH_INTERFACE",
@@ -65,10 +66,11 @@ class Failures:
 
 
 class Record(Struct, frozen=True, kw_only=True):
-    """A machine. `since`: when it last started, in seconds of the epoch."""
+    """A machine. `since`: when it last started, in seconds of the epoch. `suspended`: it is off, and its memory is kept."""
     machine: Machine
     power: Power
     since: float
+    suspended: bool = False
     before: Machine | None = None
     """What it was before a resize that is not confirmed yet."""
 
@@ -122,6 +124,28 @@ class Simulated:
 
     def unpause(self, server_id: str) -> None:
         with self._verb("unpause", server_id) as record: self._keep(server_id, replace(_running(record), power="running"))
+
+    def suspend(self, server_id: str) -> None:
+        with self._verb("suspend", server_id) as record:
+            if not record.suspended: self._keep(server_id, replace(_running(record), power="stopped", suspended=True))
+
+    def resume(self, server_id: str) -> None:
+        with self._verb("resume", server_id) as record:
+            if record.suspended: self._keep(server_id, replace(record, power="running", suspended=False))
+            elif record.power != "running": self._run(record)
+
+    def definition(self, server_id: str) -> Machine:
+        return self._record(server_id).machine
+
+    def rebuild(self, machine: Machine) -> None:
+        with self._verb("rebuild", machine.server_id): self._keep(machine.server_id, Record(machine=machine, power="stopped", since=0.0))
+
+    def copy_disk(self, server_id: str, disk_id: str, path: Path) -> None:
+        """An empty disk of the same size: what the guest would have written nobody knows."""
+        with self._verb("copy_disk", server_id) as record:
+            disk = next((disk for disk in record.machine.disks if disk.id == disk_id), None)
+            if disk is None: raise HypervisorFailure(f"machine {server_id} has no disk {disk_id}")
+            path.write_bytes(disk_image.empty_qcow2(max(disk.size_gib, 1)))
 
     def attach_disk(self, server_id: str, disk: Disk) -> None:
         with self._verb("attach_disk", server_id) as record:
@@ -225,7 +249,7 @@ class Simulated:
         return record
 
     def _run(self, record: Record) -> None:
-        self._keep(record.machine.server_id, replace(record, power="running", since=time.time()))
+        self._keep(record.machine.server_id, replace(record, power="running", since=time.time(), suspended=False))
 
     def _redefine(self, record: Record, **changed: Any) -> None:
         self._keep(record.machine.server_id, replace(record, machine=replace(record.machine, **changed)))

@@ -9,7 +9,7 @@ from typing import Any
 from pilvi.compute import errors
 from pilvi.compute.resources import server as servers
 from pilvi.compute.resources.server import RESOURCE as SERVERS
-from pilvi.compute.resources.server_action import add, wake
+from pilvi.compute.resources.server_task import add, wake
 from pilvi.compute.resources.task import record
 from pilvi.compute.resources.volume_attachment import ready
 from pilvi.compute.server.attach import ATTACH

@@ -8,58 +8,22 @@ from collections.abc import Callable
 from typing import Any
 
 from pilvi.compute import errors
-from pilvi.compute.resources import console
+from pilvi.compute.resources import console, server_image, server_rebuild
 from pilvi.compute.resources.flavor import RESOURCE as FLAVORS
 from pilvi.compute.resources.flavor import facts_of
 from pilvi.compute.resources.server import RESOURCE as SERVERS
 from pilvi.compute.resources.server import Server
-from pilvi.compute.resources.task import Task, record
-from pilvi.compute.server.delete import DELETE
-from pilvi.compute.server.power import POWER
-from pilvi.compute.server.resize import RESIZE
+from pilvi.compute.resources.server_task import begin
+from pilvi.compute.resources.task import record
 from pilvi.compute.server.states import ACTIVE, ERROR, SERVER
-from pilvi.core import quota, task
+from pilvi.core import quota
 from pilvi.core.context import Call
 from pilvi.core.errors import Conflict, Forbidden, Invalid, NotFound
 from pilvi.core.http import faults
 from pilvi.core.http.app import Response
 from pilvi.core.http.routes import Route
-from pilvi.core.task import Flow
 
-FLOWS = {flow.name: flow for flow in (*POWER, *RESIZE, DELETE)}
 NOTHING: dict[str, Any] = {"anyOf": [{"type": "null"}, {"type": "object", "maxProperties": 0}, {"type": "string", "maxLength": 0}]}
-
-
-def begin(call: Call, id: str, verb: str, action: str, more: Callable[[Call, Server], dict[str, Any]] | None = None) -> Response:
-    """Marks the server as busy and writes the task, in one transaction; then wakes whoever does it. `more` looks at the server once that
-    nothing else is done to it, and returns facts for the task. Raises WrongState, ServerLocked."""
-    assert call.application is not None
-    with call.application.database.write() as call.db:
-        server = SERVERS.find(call, id)
-        target = {"project_id": server.project_id, "user_id": server.user_id}
-        SERVERS.permit(call, "delete" if verb == "delete" else "update", target)
-        if server.locked_reason is not None and not call.is_admin: raise errors.ServerLocked(id=id)
-        SERVER.begin(call.db, Server, id, verb)
-        call.db.refresh(server)
-        facts = more(call, server) if more else {}
-        record(call, id, action)
-        work = task.add(call.db, Task, FLOWS[verb], id, {"request_id": call.request_id, "host": server.host, **facts})
-    call.db = None
-    wake(call, work)
-    return Response(202)
-
-
-def wake(call: Call, work: Any) -> None:
-    """Tells whoever must act that there is a task."""
-    assert call.application is not None
-    if work.queue == task.CONTROL: call.application.state["worker"].wake()
-    else: call.application.state["hand_over"](work.queue, work)
-
-
-def add(call: Call, server: Any, flow: Flow, facts: dict[str, Any]) -> Any:
-    """A task of a flow that leaves the server's state alone, in the call's transaction."""
-    assert call.db is not None
-    return task.add(call.db, Task, flow, server.id, {"request_id": call.request_id, "host": server.host, **facts})
 
 
 def reboot(call: Call, id: str, asked: dict[str, Any]) -> Response:
@@ -163,6 +127,10 @@ ACTIONS: dict[str, tuple[dict[str, Any], Callable[[Call, str, Any], Response]]] 
     "os-stop": (NOTHING, verb("stop", "stop")),
     "pause": (NOTHING, verb("pause", "pause")),
     "unpause": (NOTHING, verb("unpause", "unpause")),
+    "suspend": (NOTHING, verb("suspend", "suspend")),
+    "resume": (NOTHING, verb("resume", "resume")),
+    "createImage": (server_image.ASKED, server_image.create),
+    "rebuild": ({"type": "object"}, server_rebuild.rebuild),
     "forceDelete": (NOTHING, verb("delete", "forceDelete")),
     "reboot": ({"type": "object", "required": ["type"], "properties": {"type": {"enum": ["SOFT", "HARD", "Soft", "Hard", "soft", "hard"]}},
                 "additionalProperties": False}, reboot),

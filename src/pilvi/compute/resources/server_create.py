@@ -48,6 +48,7 @@ DEVICE = {"type": "object", "properties": {
     "no_device": {}, "tag": {"type": "string", "maxLength": 60}, "volume_type": {"type": ["string", "null"], "maxLength": 255}},
     "additionalProperties": False}
 HINTS = {"type": "object"}
+HOSTNAME = {"type": "string", "pattern": "^[a-zA-Z0-9]([-a-zA-Z0-9]{0,61}[a-zA-Z0-9])?$"}
 
 
 def body(version: tuple[int, int]) -> dict[str, Any]:
@@ -73,7 +74,7 @@ def body(version: tuple[int, int]) -> dict[str, Any]:
                                              "maxItems": 50, "uniqueItems": True}
     if version >= (2, 63): server["trusted_image_certificates"] = {"type": ["array", "null"], "maxItems": 0}
     if version >= (2, 74): server |= {"host": WORD, "hypervisor_hostname": WORD}
-    if version >= (2, 90): server["hostname"] = {"type": "string", "pattern": "^[a-zA-Z0-9]([-a-zA-Z0-9]{0,61}[a-zA-Z0-9])?$"}
+    if version >= (2, 90): server["hostname"] = HOSTNAME
     if version < (2, 57): server["personality"] = {"type": "array", "maxItems": 0}
     required = ["name", "flavorRef", *(["networks"] if version >= (2, 37) else [])]
     return {"type": "object", "required": ["server"], "additionalProperties": False, "properties": {
@@ -121,7 +122,7 @@ def _check(call: Call, asked: dict[str, Any]) -> dict[str, Any]:
     call.db = None
     if asked.get("key_name") and key is None: raise errors.KeypairUnknown()
     wish: dict[str, Any] = {
-        "flavor": facts_of(flavor), "key": key, "group": group, "user_data": _user_data(asked.get("user_data")),
+        "flavor": facts_of(flavor), "key": key, "group": group, "user_data": user_data_of(asked.get("user_data")),
         **_place(call, asked, zones)}
     devices = _devices(call, asked)
     wish |= {"devices": devices, "image": _image(call, asked, flavor, devices)}
@@ -151,7 +152,8 @@ def _group(call: Call) -> str | None:
     except NotFound: raise errors.GroupUnknown(id=hints["group"]) from None
 
 
-def _user_data(text: str | None) -> str | None:
+def user_data_of(text: str | None) -> str | None:
+    """The user data as it is kept. Raises UserDataInvalid."""
     if not text: return None
     try: base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError): raise errors.UserDataInvalid() from None
@@ -205,11 +207,16 @@ def _image(call: Call, asked: dict[str, Any], flavor: Any, devices: list[dict[st
     if not reference:
         if devices: return None
         raise errors.ImageUnknown("Invalid imageRef provided.")
-    found = _image_facts(call, reference)
-    if not any(one["boot_index"] == 0 and one["destination"] == "volume" for one in devices):
-        if (found.get("min_ram") or 0) > flavor.ram: raise errors.FlavorTooSmall(what="memory")
-        if flavor.disk and (found.get("min_disk") or 0) > flavor.disk: raise errors.FlavorTooSmall(what="disk")
-        if flavor.disk and (found.get("virtual_size") or 0) > flavor.disk << 30: raise errors.FlavorTooSmall(what="disk")
+    if any(one["boot_index"] == 0 and one["destination"] == "volume" for one in devices): return _image_facts(call, reference)
+    return fitting_image(call, reference, flavor.ram, flavor.disk)
+
+
+def fitting_image(call: Call, id: str, ram: int, disk: int) -> dict[str, Any]:
+    """The facts of an image that a root disk may be made of. Raises ImageUnknown, ImageNotActive, FlavorTooSmall."""
+    found = _image_facts(call, id)
+    if (found.get("min_ram") or 0) > ram: raise errors.FlavorTooSmall(what="memory")
+    if disk and (found.get("min_disk") or 0) > disk: raise errors.FlavorTooSmall(what="disk")
+    if disk and (found.get("virtual_size") or 0) > disk << 30: raise errors.FlavorTooSmall(what="disk")
     return found
 
 
@@ -296,7 +303,7 @@ def _write(call: Call, asked: dict[str, Any], wish: dict[str, Any], reservation:
         network_info=[], group_id=wish["group"], requested={
             "networks": wish["networks"], "groups": [group["id"] for group in wish["groups"]], "zone": wish["zone"], "group": wish["group"],
             "forced_host": wish["forced_host"], "requested_host": wish["requested_host"], "hints": wish["hints"],
-            "image_properties": _properties(wish["image"])})
+            "image_properties": properties_of(wish["image"])})
     with trace.step("boot.07", "database", "compute API", "sql", server=row.id, state=BUILDING):
         call.db.add(row)
         call.db.flush()
@@ -309,7 +316,8 @@ def _write(call: Call, asked: dict[str, Any], wish: dict[str, Any], reservation:
     return row
 
 
-def _properties(found: dict[str, Any] | None) -> dict[str, str]:
+def properties_of(found: dict[str, Any] | None) -> dict[str, str]:
+    """What hosts and the scheduler must know of an image."""
     return {k: str(v) for k, v in (found or {}).items() if k.startswith(("hw_", "os_", "img_")) and isinstance(v, str | int | bool)}
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from pilvi.compute import errors
 from pilvi.compute.resources.attachment import BlockDevice, devices_of, free_name
 from pilvi.compute.resources.server import RESOURCE as SERVERS
-from pilvi.compute.resources.server_action import add, wake
+from pilvi.compute.resources.server_task import add, wake
 from pilvi.compute.resources.task import record
 from pilvi.compute.server.attach import ATTACH
 from pilvi.compute.server.states import ACTIVE, PAUSED, STOPPED

@@ -19,6 +19,7 @@ def ended(db: Session, task: Any, failed: bool) -> None:
     if failed: values["fault"] = fault_of(task)
     elif task.flow == "boot":
         values |= {"launched_at": clock.now(), "host": task.facts["host"], "fault": None}
+    elif task.flow.startswith("rebuild"): values |= {"launched_at": clock.now(), "fault": None}
     if not failed and "network_info" in task.facts: values["network_info"] = task.facts["network_info"]
     SERVER.finish(db, Server, task.subject_id, task.flow, failed=failed, **values)
     conclude(db, task, failed)

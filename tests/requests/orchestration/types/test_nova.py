@@ -5,9 +5,11 @@ import base64
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 from tests.requests.orchestration.types.conftest import Bench
 
-from pilvi.core.errors import Failure, NotServed
+from pilvi.core.errors import Failure, Invalid
+from pilvi.image.resources.image import Image
 from pilvi.orchestration.types import type_of
 from pilvi.orchestration.types.interface import PropertyInvalid
 
@@ -108,9 +110,52 @@ def test_what_is_replaced_and_what_is_refused(demo: Bench, server: dict[str, Any
     for name in ("flavor", "image"):
         assert not type_of(SERVER).needs_replacement(work, {name: "new"})
         assert type_of(SERVER).needs_replacement(work, {name: "new", f"{name}_update_policy": "REPLACE"})
-    with pytest.raises(NotServed): type_of(SERVER).update(work, {"image": "new"})
     assert type_of(SERVER).needs_replacement(work, {"user_data": "new"})
     assert not type_of(SERVER).needs_replacement(work, {"user_data": "new", "user_data_update_policy": "IGNORE"})
+
+
+def test_a_server_is_rebuilt_of_another_image(demo: Bench, server: dict[str, Any]) -> None:
+    with demo.cloud.control.applications["image"].database.write() as db:
+        image = Image(name="other", visibility="public", disk_format="raw", container_format="bare", state="active", size=0)
+        db.add(image)
+        db.flush()
+        other = image.id
+    work = demo.make(SERVER, "rebuilt", **server)
+    with pytest.raises(Invalid): type_of(SERVER).update(work, {"image": None})
+    changed = demo.change(SERVER, work, **{**server, "image": "other"})
+    assert changed.physical_id == work.physical_id and demo.get(SERVER, changed, "show")["image"]["id"] == other
+    type_of(SERVER).update(changed, {"image": "other"})  # again, as after a crash
+    demo.end(SERVER, changed)
+
+
+def test_a_server_is_snapshotted_and_restored(demo: Bench, server: dict[str, Any]) -> None:
+    kind = type_of(SERVER)
+    for host in demo.cloud.hosts: host.compute.node.apis.patience_seconds = 120.0  # so long the agent tries to upload
+    work = demo.make(SERVER, "kept", **server)
+    data = kind.snapshot(work)
+    work.again = True
+    assert kind.snapshot(work) == data, "again, as after a crash"
+    image = data["snapshot_image_id"]
+    assert not kind.snapshotted(work, data)
+    with demo.cloud.control.applications["image"].database.write() as db:  # its bytes need a socket
+        db.execute(update(Image).where(Image.id == image).values(state="active", size=0))
+    demo.wait(lambda: demo.get(SERVER, work, "show")["OS-EXT-STS:task_state"] is None)
+    assert kind.snapshotted(work, data) and kind.restored_properties(work, data) == {"image": image}
+    for _ in range(2): kind.delete_snapshot(work, data)
+    with pytest.raises(Failure, match="image"): kind.snapshotted(work, data)
+    demo.end(SERVER, work)
+
+
+def test_a_server_is_suspended_and_resumed(demo: Bench, server: dict[str, Any]) -> None:
+    work = demo.make(SERVER, "sleeper", **server)
+    for _ in range(2): type_of(SERVER).suspend(work)  # again, as after a crash
+    demo.wait(lambda: type_of(SERVER).suspended(work))
+    assert demo.get(SERVER, work, "show")["status"] == "SUSPENDED"
+    type_of(SERVER).suspend(work)
+    type_of(SERVER).resume(work)
+    demo.wait(lambda: type_of(SERVER).resumed(work))
+    assert demo.get(SERVER, work, "show")["status"] == "ACTIVE"
+    demo.end(SERVER, work)
 
 
 def test_another_flavor_is_a_resize_that_is_confirmed(demo: Bench, admin: Bench, server: dict[str, Any]) -> None:

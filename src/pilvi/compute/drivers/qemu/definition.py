@@ -1,9 +1,8 @@
 """A machine's definition and its directory: all that this driver remembers, on disk before anything else is made.
 
-A directory holds: machine.json (the definition), disk<slot>.qcow2 (own disks), what they
-and the machine were before a resize (resize.py), console.log, qemu.log, kernel and ramdisk where the image
-has them, `started` (the boot id of the host under which the machine was last started; absent after an orderly end) and run/ (QEMU's
-sockets).
+A directory holds: machine.json (the definition), disk<slot>.qcow2 (own disks), what they and the machine were before a resize (resize.py),
+console.log, qemu.log, kernel and ramdisk where the image has them, `memory` (of a suspended machine), `started` (the boot id of the host
+under which the machine was last started; absent after an orderly end) and run/ (QEMU's sockets).
 """
 from __future__ import annotations
 
@@ -104,6 +103,8 @@ class Home:
         self.ramdisk = self.path / "run" / "ramdisk"
         self.config_drive = self.path / "config.iso"
         self.started = self.path / "started"
+        self.memory = self.path / "memory"
+        self.memory_beside = self.path / "memory.new"
         self.before = self.path / "before.json"
         self._definition = self.path / "machine.json"
 

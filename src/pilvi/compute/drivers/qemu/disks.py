@@ -111,10 +111,10 @@ def make(disk: Disk, own: Path) -> None:
         # -u: the image is not opened, for it comes from a user and this runs as root
         backing = [] if disk.image_path is None else ["-u", "-b", disk.image_path, "-F", _format(disk.image_format)]
         new = own.with_suffix(".new")
-        _qemu_img("create", "-q", "-f", "qcow2", *backing, str(new), str(size))
+        qemu_img("create", "-q", "-f", "qcow2", *backing, str(new), str(size))
         new.replace(own)
     elif virtual_size(own, "qcow2") < size:
-        _qemu_img("resize", "-q", "-f", "qcow2", str(own), str(size))
+        qemu_img("resize", "-q", "-f", "qcow2", str(own), str(size))
 
 
 def virtual_size(path: Path, form: str) -> int:
@@ -129,8 +129,9 @@ def virtual_size(path: Path, form: str) -> int:
     return int.from_bytes(header[24:32], "big")
 
 
-def _qemu_img(*arguments: str) -> None:
-    done = subprocess.run(["qemu-img", *arguments], capture_output=True, text=True, timeout=120, check=False)
+def qemu_img(*arguments: str, seconds: float = 120) -> None:
+    """Run it. Formats and backing files are to be told, never probed."""
+    done = subprocess.run(["qemu-img", *arguments], capture_output=True, text=True, timeout=seconds, check=False)
     if done.returncode: raise HypervisorFailure(f"qemu-img {arguments[0]}: {done.stderr.strip()}")
 
 

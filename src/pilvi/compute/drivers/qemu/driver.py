@@ -85,6 +85,21 @@ class Qemu:
     def unpause(self, server_id: str) -> None:
         with self._at_work(server_id) as guest: guest.pause(False)
 
+    def suspend(self, server_id: str) -> None:
+        with self._at_work(server_id) as guest: guest.suspend()
+
+    def resume(self, server_id: str) -> None:
+        with self._at_work(server_id) as guest: guest.resume(self._accelerate())
+
+    def definition(self, server_id: str) -> Machine:
+        return self._guest(server_id).definition().machine
+
+    def rebuild(self, machine: Machine) -> None:
+        with self._at_work(machine.server_id) as guest: guest.rebuild(machine)
+
+    def copy_disk(self, server_id: str, disk_id: str, path: Path) -> None:
+        with self._at_work(server_id) as guest: guest.copy_disk(disk_id, path)
+
     def attach_disk(self, server_id: str, disk: Disk) -> None:
         with self._at_work(server_id) as guest: guest.attach_disk(disk)
 

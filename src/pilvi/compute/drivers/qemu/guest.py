@@ -11,7 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from pilvi.compute.drivers.interface import Disk, HypervisorFailure, Machine, Nic, Power, Size
-from pilvi.compute.drivers.qemu import balloon, console, definition, disks, firmware, machine, nics, process, resize
+from pilvi.compute.drivers.qemu import (
+    balloon,
+    console,
+    definition,
+    disks,
+    firmware,
+    machine,
+    nics,
+    process,
+    resize,
+    snapshot,
+    suspension,
+)
 from pilvi.compute.drivers.qemu.definition import Definition, Home, host_boot_id
 from pilvi.compute.drivers.qemu.qmp import Loop, Monitor
 
@@ -99,6 +111,10 @@ class Guest:
             self.monitor(pid).execute("cont")
             return
         self.end()
+        self.home.memory.unlink(missing_ok=True)  # from now on its disks change
+        self._run(found, accelerator)
+
+    def _run(self, found: Definition, accelerator: str) -> None:
         self._prepare(found)
         for _, nic in found.nics(): nics.connect(nic, self.home.server_id)
         self.home.started.write_text(host_boot_id())
@@ -107,6 +123,41 @@ class Guest:
         except BaseException:
             self.end()
             raise
+
+    def suspend(self) -> None:
+        """Keep its memory and end it."""
+        pid = self.pid()
+        if pid is not None:
+            if self.power(pid) not in ("running", "paused"): raise HypervisorFailure(f"machine {self.home.server_id} does not run")
+            suspension.keep(self.monitor(pid), self.definition().machine.memory_mib, self.home.memory_beside, self.home.memory)
+        elif not self.home.memory.exists(): raise HypervisorFailure(f"machine {self.home.server_id} does not run")
+        self.end()
+
+    def resume(self, accelerator: str) -> None:
+        """Start it where it was suspended, or go on with that; the memory is used up before the guest runs."""
+        found = self.definition()
+        if self.pid() is None:
+            if not self.home.memory.exists(): return self.start(accelerator)
+            self.end()
+            self._run(found, accelerator)
+        monitor = self.monitor()
+        suspension.await_loaded(monitor)
+        self.home.memory.unlink(missing_ok=True)
+        monitor.execute("cont")
+
+    def rebuild(self, wanted: Machine) -> None:
+        """End it and define it anew, without its own disks. May be repeated, until it is started."""
+        known = self.definition()
+        self.end()
+        for path in (self.home.memory, *(self.home.own_disk(slot) for slot, _ in known.disks())): path.unlink(missing_ok=True)
+        self.define(wanted, lambda: known.uid)
+
+    def copy_disk(self, disk_id: str, path: Path) -> None:
+        found = self.definition()
+        disk = next((disk for disk in found.machine.disks if disk.id == disk_id), None)
+        if disk is None: raise HypervisorFailure(f"machine {self.home.server_id} has no disk {disk_id}")
+        slot = found.disk_slots[disk_id]
+        snapshot.copy(self.monitor() if self.pid() is not None else None, disk, slot, self.home.own_disk(slot), path)
 
     def _prepare(self, found: Definition) -> None:
         self.home.run.mkdir(mode=0o700, exist_ok=True)
@@ -122,16 +173,19 @@ class Guest:
     def _launch(self, found: Definition, accelerator: str) -> None:
         files: dict[int, int] = {}
         taps: dict[int, int] = {}
+        memory: list[int] = []
         try:
             files[machine.CONSOLE_LOG_SET] = os.open(self.home.console_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             for opening in machine.openings(found, self.home):
                 for file in opening.files: files[file.number] = file.open()
             for slot, nic in found.nics():
                 if nics.wired(nic): taps[slot] = nics.open_tap(nic)
+            memory = [os.open(self.home.memory, os.O_RDONLY | os.O_CLOEXEC)] if self.home.memory.exists() else []
             command = machine.command(found, self.home, accelerator, files, taps)
-            self._child = process.launch(command, self.home, found.uid, [*files.values(), *taps.values()])
+            for descriptor in memory: command += ["-incoming", f"fd:{descriptor}"]
+            self._child = process.launch(command, self.home, found.uid, [*files.values(), *taps.values(), *memory])
         finally:
-            for descriptor in (*files.values(), *taps.values()): os.close(descriptor)
+            for descriptor in (*files.values(), *taps.values(), *memory): os.close(descriptor)
         self._await_monitor(self._child)
 
     def _await_monitor(self, child: subprocess.Popen[bytes]) -> None:

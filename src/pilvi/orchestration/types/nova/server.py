@@ -31,6 +31,7 @@ from pilvi.orchestration.types.rest import RestResource, resolve
 
 ID = re.compile("[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}")
 FORMATS = ("HEAT_CFNTOOLS", "RAW", "SOFTWARE_CONFIG")
+SNAPSHOT = "snapshot_image_id"
 TRANSPORTS = ("POLL_SERVER_CFN", "POLL_SERVER_HEAT", "POLL_TEMP_URL", "ZAQAR_MESSAGE")
 
 
@@ -134,18 +135,29 @@ class Server(RestResource):
 
     def update(self, work: Work, changes: Mapping[str, Any]) -> None:
         policies = {**work.properties, **changes}
-        if "image" in changes: raise NotServed(what="rebuilding of servers; give image_update_policy: REPLACE")
         if "user_data" in changes and policies["user_data_update_policy"] == "REBUILD":
-            raise NotServed(what="rebuilding of servers; give user_data_update_policy: REPLACE")
+            raise NotServed(what="rebuilding of servers for new user data; give user_data_update_policy: REPLACE")
         if "admin_pass" in changes: raise NotServed(what="changing of a running server's password")
         item = self.item(work)
         if "name" in changes: work.ask("compute", "PUT", item, {"server": {"name": changes["name"] or work.physical_name}})
         if "metadata" in changes: work.ask("compute", "PUT", f"{item}/metadata", {"metadata": _words(changes["metadata"])})
         if "tags" in changes: work.ask("compute", "PUT", f"{item}/tags", {"tags": changes["tags"] or []})
+        if "image" in changes: self._rebuild(work, changes["image"])
         if "networks" in changes: server_networks.plan_change(work, changes["networks"])
         if "flavor" in changes: server_size.ask_for(work, item, self._flavor(work, changes))
 
+    def _rebuild(self, work: Work, image: str | None) -> None:
+        """Asks for it, unless that was done before: the server shows the image that it is rebuilt of at once."""
+        if not image: raise Invalid("A server that boots from an image cannot be changed into one that does not.")
+        wanted, server = resolve(work, self.properties["image"], image), self.shown(work)
+        if (server["image"] or {}).get("id") == wanted and server["status"] != "ERROR": return
+        work.ask("compute", "POST", f"{self.item(work)}/action", {"rebuild": {"imageRef": wanted}})
+
     def updated(self, work: Work, changes: Mapping[str, Any]) -> bool:
+        if "image" in changes:
+            server = self.shown(work)
+            if server["OS-EXT-STS:task_state"] is not None: return False
+            if server["status"] == "ERROR": raise _failure(server)
         if "flavor" in changes and not server_size.reached(work, self.item(work), self._flavor(work, changes)): return False
         return "networks" not in changes or server_networks.changed(work)
 
@@ -167,13 +179,48 @@ class Server(RestResource):
         if not self._settled(self.shown(work)): raise ResourceFailed(status=self.shown(work)["status"], reason="it is not ACTIVE")
 
     def suspend(self, work: Work) -> None:
-        raise NotServed(what="suspending of servers")
+        self._act(work, "suspend", "SUSPENDED")
+
+    def suspended(self, work: Work) -> bool:
+        return self._came_to(work, "SUSPENDED", "ACTIVE")
 
     def resume(self, work: Work) -> None:
-        raise NotServed(what="suspending of servers, so none can be resumed")
+        self._act(work, "resume", "ACTIVE")
+
+    def resumed(self, work: Work) -> bool:
+        return self._came_to(work, "ACTIVE", "SUSPENDED")
+
+    def _act(self, work: Work, action: str, end: str) -> None:
+        """Asks for it, unless that was done before."""
+        server = self.shown(work)
+        if server["status"] == end or server["OS-EXT-STS:task_state"] is not None: return
+        work.ask("compute", "POST", f"{self.item(work)}/action", {action: None})
+
+    def _came_to(self, work: Work, end: str, before: str) -> bool:
+        """Did the action end well? It has failed where nothing is being done and the server is what it was."""
+        server = self.shown(work)
+        if server["OS-EXT-STS:task_state"] is not None: return False
+        if server["status"] == end: return True
+        if server["status"] == before: raise ResourceFailed(status=before, reason="the host could not do it")
+        raise _failure(server)
 
     def snapshot(self, work: Work) -> dict[str, Any]:
-        raise NotServed(what="snapshots of servers")
+        """An image of it; one that was asked for before a crash is the one."""
+        asked = work.ask("image", "GET", "/v2/images", instance_uuid=work.physical_id)["images"] if work.again else []
+        if found := self.fresh(work, asked, work.physical_name): return {SNAPSHOT: found["id"]}
+        made = work.ask("compute", "POST", f"{self.item(work)}/action", {"createImage": {"name": work.physical_name}})
+        return {SNAPSHOT: made["image_id"]}
+
+    def snapshotted(self, work: Work, data: dict[str, Any]) -> bool:
+        try: return bool(work.ask("image", "GET", f"/v2/images/{data[SNAPSHOT]}")["status"] == "active")
+        except NotFound: raise ResourceFailed(status="killed", reason="the host could not make its image") from None
+
+    def restored_properties(self, work: Work, data: dict[str, Any]) -> Mapping[str, Any]:
+        return {"image": data[SNAPSHOT]}
+
+    def delete_snapshot(self, work: Work, data: dict[str, Any]) -> None:
+        try: work.ask("image", "DELETE", f"/v2/images/{data[SNAPSHOT]}")
+        except NotFound: pass
 
     def failed_needs_replacement(self, work: Work) -> bool:
         if not work.physical_id: return True

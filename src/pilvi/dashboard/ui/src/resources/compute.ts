@@ -4,6 +4,7 @@ import { command, quoted } from "../api/notices.svelte.ts"
 import { session } from "../api/session.svelte.ts"
 import { choices, given, type Row, type Spec } from "./spec.ts"
 import { networks, floatingIps, securityGroups } from "./network.ts"
+import { images } from "./image.ts"
 import { volumes } from "./volume.ts"
 
 const action = (row: Row, body: Row): Promise<any> => ask("compute", "POST", `/v2.1/servers/${row.id}/action`, { body })
@@ -33,9 +34,21 @@ export const servers: Spec = {
     { key: "start", label: "start", when: is("SHUTOFF"), run: (row) => action(row, { "os-start": null }), command: server("start") },
     { key: "stop", label: "stop", when: is("ACTIVE", "ERROR"), run: (row) => action(row, { "os-stop": null }), command: server("stop") },
     { key: "reboot", label: "reboot", when: is("ACTIVE"), run: (row) => action(row, { reboot: { type: "SOFT" } }), command: server("reboot") },
-    { key: "hard", label: "reboot_hard", sure: "reboot_hard_sure", when: is("ACTIVE", "SHUTOFF", "PAUSED", "ERROR"), run: (row) => action(row, { reboot: { type: "HARD" } }), command: server("reboot", "--hard") },
+    { key: "hard", label: "reboot_hard", sure: "reboot_hard_sure", when: is("ACTIVE", "SHUTOFF", "PAUSED", "SUSPENDED", "ERROR"), run: (row) => action(row, { reboot: { type: "HARD" } }), command: server("reboot", "--hard") },
     { key: "pause", label: "pause", when: is("ACTIVE"), run: (row) => action(row, { pause: null }), command: server("pause") },
     { key: "unpause", label: "unpause", when: is("PAUSED"), run: (row) => action(row, { unpause: null }), command: server("unpause") },
+    { key: "suspend", label: "suspend", when: is("ACTIVE"), run: (row) => action(row, { suspend: null }), command: server("suspend") },
+    { key: "resume", label: "resume", when: is("SUSPENDED"), run: (row) => action(row, { resume: null }), command: server("resume") },
+    {
+      key: "image", label: "make_image", when: (row) => is("ACTIVE", "SHUTOFF", "PAUSED", "SUSPENDED")(row) && Boolean(row.image),
+      fields: (row) => [{ name: "name", label: "name", required: true, first: row.name }],
+      run: (row, values) => action(row, { createImage: { name: values.name } }), command: (row, values) => command("server image create", ["--name", values.name], quoted(row.name)),
+    },
+    {
+      key: "rebuild", label: "rebuild", danger: true, when: (row) => is("ACTIVE", "SHUTOFF", "ERROR")(row) && Boolean(row.image),
+      fields: (row) => [{ name: "image", label: "image", kind: "select", required: true, help: "rebuild_help", first: row.image?.id, options: choices(() => images, undefined, (one) => one.status === "active") }],
+      run: (row, values) => action(row, { rebuild: { imageRef: values.image } }), command: (row, values) => command("server rebuild", ["--image", values.image], quoted(row.name)),
+    },
     {
       key: "resize", label: "resize", when: is("ACTIVE", "SHUTOFF"),
       fields: (row) => [{ name: "flavor", label: "flavor", kind: "select", required: true, options: choices(() => flavors, (each) => `${each.name} · ${each.vcpus} vCPU · ${each.ram} MiB · ${each.disk} GiB`, (each) => each.name !== flavorText(row)) }],
