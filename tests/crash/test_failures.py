@@ -32,6 +32,15 @@ def test_it_is_tried_on_three_hosts_then_fails_with_the_reason(cloud: Cloud) -> 
     cloud.gone(id)
 
 
+def test_without_another_host_the_first_reason_is_told(cloud: Cloud) -> None:
+    with disabled(cloud, 0, 2, 3):
+        id = cloud.boot("always-3")
+        server = cloud.settled(id)
+    assert server and server["status"] == "ERROR" and "told to fail" in server["fault"]["message"], server
+    cloud.delete(id)
+    cloud.gone(id)
+
+
 def test_another_host_takes_it(cloud: Cloud) -> None:
     with disabled(cloud, 1, 2):
         id = cloud.boot("always-2")

@@ -107,5 +107,13 @@ def test_a_strangers_server_does_not_exist(cloud: Cloud) -> None:
     server = admin.create_server("admins", image="pilvi-guest", flavor="m1.nano", network=net.id, auto_ip=False, wait=True, timeout=300)
     with pytest.raises(NotFoundException): demo.compute.get_server(server.id)
     with pytest.raises(NotFoundException): demo.network.get_network(net.id)
+    volume = admin.create_volume(1, name="admins", wait=True, timeout=300)
+    snapshot = admin.create_volume_snapshot(volume.id, name="admins", wait=True, timeout=300)
+    with pytest.raises(NotFoundException): demo.block_storage.create_volume(size=1, snapshot_id=snapshot.id)
+    for source, id in (("snapshot", snapshot.id), ("volume", volume.id)):
+        device = {"boot_index": 0, "uuid": id, "source_type": source, "destination_type": "volume", "volume_size": 1}
+        with pytest.raises(BadRequestException):
+            demo.compute.create_server(name="thief", flavor_id="1", networks="none", block_device_mapping=[device])
+    assert admin.delete_volume_snapshot(snapshot.id, wait=True, timeout=300) and admin.delete_volume(volume.id, wait=True, timeout=300)
     admin.delete_server(server.id, wait=True, timeout=300)
     admin.delete_network(net.id)

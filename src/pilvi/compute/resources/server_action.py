@@ -8,17 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 from pilvi.compute import errors
-from pilvi.compute.resources import console, server_image, server_rebuild
-from pilvi.compute.resources.flavor import RESOURCE as FLAVORS
-from pilvi.compute.resources.flavor import facts_of
+from pilvi.compute.resources import console, server_image, server_rebuild, server_resize
 from pilvi.compute.resources.server import RESOURCE as SERVERS
 from pilvi.compute.resources.server import Server
 from pilvi.compute.resources.server_task import begin
 from pilvi.compute.resources.task import record
 from pilvi.compute.server.states import ACTIVE, ERROR, SERVER
-from pilvi.core import quota
 from pilvi.core.context import Call
-from pilvi.core.errors import Conflict, Forbidden, Invalid, NotFound
+from pilvi.core.errors import Conflict, Forbidden, Invalid
 from pilvi.core.http import faults
 from pilvi.core.http.app import Response
 from pilvi.core.http.routes import Route
@@ -50,37 +47,6 @@ def _lock(call: Call, id: str, action: str, reason: str | None) -> Response:
         record(call, id, action)
     call.db = None
     return Response(202)
-
-
-def resize(call: Call, id: str, asked: dict[str, Any]) -> Response:
-    """Another flavor; then the user says whether that is good."""
-    flavor_id = str(asked["flavorRef"]).rpartition("/")[2]
-    return begin(call, id, "resize", "resize", lambda call, server: _another_flavor(call, server, flavor_id))
-
-
-def _another_flavor(call: Call, server: Server, flavor_id: str) -> dict[str, Any]:
-    try: flavor = FLAVORS.find(call, flavor_id)
-    except NotFound: raise errors.FlavorUnknown(id=flavor_id) from None
-    now = server.flavor
-    if flavor.id == server.flavor_id: raise errors.FlavorUnchanged()
-    if server.image_id and flavor.disk < now["disk"]:
-        raise errors.DiskWouldShrink(have=now["disk"], want=flavor.disk)
-    for kind, more in (("cores", flavor.vcpus - now["vcpus"]), ("ram", flavor.ram - now["ram"])):
-        if more > 0: quota.check(call, kind, server.project_id, more)
-    return {"flavor": facts_of(flavor), "before": {"flavor": now, "state": server.state}}
-
-
-def confirm_resize(call: Call, id: str, asked: Any) -> Response:
-    begin(call, id, "confirm_resize", "confirmResize", _before_resize)
-    return Response(204)
-
-
-def revert_resize(call: Call, id: str, asked: Any) -> Response:
-    return begin(call, id, "revert_resize", "revertResize", _before_resize)
-
-
-def _before_resize(call: Call, server: Server) -> dict[str, Any]:
-    return {"before": server.before_resize}
 
 
 def reset_state(call: Call, id: str, asked: dict[str, Any]) -> Response:
@@ -134,10 +100,9 @@ ACTIONS: dict[str, tuple[dict[str, Any], Callable[[Call, str, Any], Response]]] 
     "forceDelete": (NOTHING, verb("delete", "forceDelete")),
     "reboot": ({"type": "object", "required": ["type"], "properties": {"type": {"enum": ["SOFT", "HARD", "Soft", "Hard", "soft", "hard"]}},
                 "additionalProperties": False}, reboot),
-    "resize": ({"type": "object", "required": ["flavorRef"], "additionalProperties": False, "properties": {
-        "flavorRef": {"type": ["string", "integer"], "minLength": 1}, "OS-DCF:diskConfig": {"enum": ["AUTO", "MANUAL"]}}}, resize),
-    "confirmResize": (NOTHING, confirm_resize),
-    "revertResize": (NOTHING, revert_resize),
+    "resize": (server_resize.ASKED, server_resize.resize),
+    "confirmResize": (NOTHING, server_resize.confirm),
+    "revertResize": (NOTHING, server_resize.revert),
     "lock": ({"anyOf": [{"type": "null"}, {"type": "object", "properties": {"locked_reason": {"type": "string", "maxLength": 255}},
                                            "additionalProperties": False}]}, lock),
     "unlock": (NOTHING, unlock),

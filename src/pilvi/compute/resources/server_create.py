@@ -175,6 +175,7 @@ def _devices(call: Call, asked: dict[str, Any]) -> list[dict[str, Any]]:
         if destination == "local" and source == "blank":
             raise errors.DeviceMappingInvalid(reason="ephemeral and swap disks are not offered; use a blank volume")
         if source == "volume": _volume(call, given["uuid"])
+        if source == "snapshot": _snapshot(call, given.get("uuid"))
         found.append({"source": source, "destination": destination, "id": given.get("uuid"), "boot_index": index, "tag": given.get("tag"),
                       "size_gib": int(given.get("volume_size") or 0), "device": _device_name(given.get("device_name")),
                       "keep": str(given.get("delete_on_termination", False)).lower() not in ("true", "1")})
@@ -195,6 +196,12 @@ def _volume(call: Call, id: str) -> dict[str, Any]:
     if found["status"] not in ("available", "in-use") or (found["status"] == "in-use" and not found.get("multiattach")):
         raise errors.DeviceMappingInvalid(reason=f"failed to get volume {id}: its status is {found['status']}, not available")
     return found
+
+
+def _snapshot(call: Call, id: str | None) -> None:
+    try: status = volume.show_snapshot(call, id)["status"] if id else "missing"
+    except NotFound: status = "missing"
+    if status != "available": raise errors.DeviceMappingInvalid(reason=f"failed to get snapshot {id}.")
 
 
 def _image(call: Call, asked: dict[str, Any], flavor: Any, devices: list[dict[str, Any]]) -> dict[str, Any] | None:

@@ -161,7 +161,9 @@ def _claim(application: Application, work: Any, server: Any, request: Request, h
     left = hosts
     while True:
         chosen = choose(request, left, 1, RNG)
-        if not chosen: raise errors.NoValidHost(reason=_why(application, request, hosts))
+        if not chosen:
+            before = f"The last try ended so: {work.facts['failure']} " if work.facts.get("failure") else ""
+            raise errors.NoValidHost(reason=before + _why(application, request, hosts))
         host = chosen[0].name
         try:
             placement.claim(call, server.id, placement.provider_of(call, host), resources_of(server.flavor, server.image_id is None),

@@ -120,7 +120,7 @@ def again(task: Any) -> bool:
     tried = [*facts.get("excluded", []), facts["host"]] if facts.get("host") else facts.get("excluded", [])
     if not facts.get("host") or facts.get("final") or len(tried) >= facts.get("tries", 3): return False
     facts.pop("host")
-    task.facts = facts | {"excluded": tried}
+    task.facts = facts | {"excluded": tried, "failure": task.error}
     return True
 
 
