@@ -95,6 +95,7 @@ def test_a_server_from_launch_to_its_end(visit: Callable[..., User]) -> None:
     expect(user.page.locator("main header").get_by_text("active", exact=True)).to_be_visible()
     user.page.locator("li[data-step='11'] button").click()
     expect(user.page.locator("li[data-step='11']")).to_contain_text("scheduler → database")
+    _change(user)
     user.page.get_by_role("button", name="Stop").click()
     expect(user.page.locator("main header").get_by_text("shutoff", exact=True)).to_be_visible()
     expect(user.page.locator(".notices code").last).to_contain_text("openstack server stop web-1")
@@ -105,6 +106,34 @@ def test_a_server_from_launch_to_its_end(visit: Callable[..., User]) -> None:
     user.dialog().get_by_role("button", name="Delete").click()
     expect(user.page.get_by_role("heading", name="Instances")).to_be_visible()
     expect(user.row("web-1")).to_have_count(0)
+
+
+def _change(user: User) -> None:
+    """Another size, an image of it, a new beginning, a pause without memory: each by the menu, with the command that does the same."""
+    def choose(verb: str, command: str, *, pick: str = "") -> None:
+        user.page.get_by_role("button", name="Actions for web-1").click()
+        user.page.get_by_role("menuitem", name=verb, exact=True).click()
+        if pick:
+            box = user.dialog().get_by_role("combobox")
+            box.select_option(box.locator("option", has_text=pick).get_attribute("value"))
+        if pick or verb == "Save as image": user.dialog().get_by_role("button", name=verb).click()
+        expect(user.page.locator(".notices code").last).to_contain_text(command)
+
+    def becomes(status: str) -> None:
+        expect(user.page.locator("main header").get_by_text(status, exact=True)).to_be_visible()
+
+    choose("Resize", "openstack server resize --flavor 4 web-1", pick="m1.small")
+    becomes("verify resize")
+    user.page.get_by_role("button", name="Keep the new size").click()
+    becomes("active")
+    choose("Suspend", "openstack server suspend web-1")
+    becomes("suspended")
+    user.page.get_by_role("button", name="Resume").click()
+    becomes("active")
+    choose("Save as image", "openstack server image create --name web-1 web-1")
+    becomes("active")
+    choose("Rebuild", "openstack server rebuild --image", pick="pilvi-guest")
+    becomes("active")
 
 
 def test_a_part_that_does_not_come_is_asked_for_again(visit: Callable[..., User]) -> None:

@@ -51,7 +51,7 @@ export const servers: Spec = {
     },
     {
       key: "resize", label: "resize", when: is("ACTIVE", "SHUTOFF"),
-      fields: (row) => [{ name: "flavor", label: "flavor", kind: "select", required: true, options: choices(() => flavors, (each) => `${each.name} · ${each.vcpus} vCPU · ${each.ram} MiB · ${each.disk} GiB`, (each) => each.name !== flavorText(row)) }],
+      fields: (row) => [{ name: "flavor", label: "flavor", kind: "select", required: true, options: choices(() => flavors, (each) => `${each.name} · ${each.vcpus} vCPU · ${each.ram} MiB · ${each.disk} GiB`, (each) => each.name !== flavorText(row) && (!row.image || each.disk >= row.flavor.disk)) }],
       run: (row, values) => action(row, { resize: { flavorRef: values.flavor } }), command: (row, values) => command("server resize", ["--flavor", values.flavor], quoted(row.name)),
     },
     { key: "confirm", label: "confirm_resize", when: is("VERIFY_RESIZE"), run: (row) => action(row, { confirmResize: null }), command: server("resize confirm") },
