@@ -66,10 +66,14 @@ def cloud(state: Path | None) -> Iterator[Path]:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on, nor on the next one, which is the object store's."""
+    while True:
+        with socket.socket() as probe, socket.socket() as other:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+            try: other.bind(("127.0.0.1", port + 1))
+            except OSError: continue
+            return port
 
 
 def facts(state: Path) -> dict[str, str]:
