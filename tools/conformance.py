@@ -54,10 +54,12 @@ def cloud(state: Path | None) -> Iterator[Path]:
         yield state
         return
     folder = Path(tempfile.mkdtemp(prefix="pilvi-conformance-", dir="/var/tmp"))
-    shutil.copyfile(LISTS / "config.toml", folder / "config.toml")
+    port, realms = free_port(), folder / "realms.conf"
+    (folder / "config.toml").write_text((LISTS / "config.toml").read_text().replace("@REALMS@", str(realms)))
+    realms.write_text(f"[realm1]\nkey = a secret\ncluster_name1 = http://127.0.0.1:{port + 1}/v1/\n")  # Tempest's own names
     own = os.environ | {"PYTHONPATH": str(ROOT / "src")}
     try:
-        subprocess.run([*PILVI, "up", "--simulated", "--privileged-control", "--state", folder, "--listen", f"127.0.0.1:{free_port()}"],
+        subprocess.run([*PILVI, "up", "--simulated", "--privileged-control", "--state", folder, "--listen", f"127.0.0.1:{port}"],
                        env=own, check=True, stdout=subprocess.DEVNULL)
         yield folder
     finally:
