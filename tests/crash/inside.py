@@ -212,9 +212,11 @@ class Cloud:
         with self.compute.database.read() as db: name = db.scalar(select(Server.host).where(Server.id == id))
         return next(host for host in self.hosts if host.name == name)
 
-    def fall_silent(self, host: Host) -> None:
-        """As if the host had not been heard of for longer than silent_seconds; then the look that the loop takes every few seconds."""
+    def fall_silent(self, host: Host, *, control_too: bool = False) -> None:
+        """As if the host had not been heard of for longer than silent_seconds; then the look that the loop takes every few seconds.
+        `control_too`: as if there had been nobody who could have heard it."""
         long_ago = clock.now() - self.compute.config.silent_seconds - 1
+        self.compute.began_at = clock.now() if control_too else long_ago
         with self.compute.database.write() as db:
             db.execute(update(HostRow).where(HostRow.name == host.name).values(seen_at=long_ago))
             db.execute(update(Task).where(Task.queue == f"host:{host.name}").values(updated_at=long_ago))

@@ -41,6 +41,18 @@ def test_boot_moves_to_another_host(cloud: Cloud, step: str) -> None:
     cloud.gone(id)
 
 
+def test_a_control_that_was_away_itself_takes_nobody_for_silent(cloud: Cloud) -> None:
+    id, host, park = boot_until(cloud, "boot.20")
+    cloud.fall_silent(host, control_too=True)
+    assert cloud.tasks(id) == [("boot", "ready", f"host:{host.name}")]
+    park.go()
+    host.begin()
+    server = cloud.settled(id)
+    assert server and server["status"] == "ACTIVE" and cloud.host_of(id).name == host.name
+    cloud.delete(id)
+    cloud.gone(id)
+
+
 def test_boot_that_was_dispatched_fails_and_the_debt_is_paid(cloud: Cloud) -> None:
     id, host, park = boot_until(cloud, "boot.29")
     cloud.fall_silent(host)

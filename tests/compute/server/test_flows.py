@@ -15,7 +15,7 @@ from pilvi.core.task import CONTROL, AgentStep
 
 
 def task(step: int = 0, *, forward: bool = True, **facts: Any) -> Any:
-    return SimpleNamespace(step=step, forward=forward, facts=facts)
+    return SimpleNamespace(step=step, forward=forward, facts=facts, error="it broke")
 
 
 def test_agents_know_each_act() -> None:
@@ -46,7 +46,7 @@ def test_where_a_task_waits() -> None:
 
 def test_another_host_is_tried_until_enough_were() -> None:
     work = task(host="h1", tries=3)
-    assert again(work) and work.facts == {"tries": 3, "excluded": ["h1"]}
+    assert again(work) and work.facts == {"tries": 3, "excluded": ["h1"], "failure": "it broke"}
     work.facts["host"] = "h2"
     assert again(work) and work.facts["excluded"] == ["h1", "h2"]
     work.facts["host"] = "h3"

@@ -39,10 +39,6 @@ class Host(Base):
     worker: Mapped[str] = mapped_column(default="")
     failed_builds: Mapped[int] = mapped_column(default=0)
 
-    def up(self, silent_seconds: float) -> bool:
-        """Was it heard of lately?"""
-        return not self.forced_down and clock.now() - self.seen_at < silent_seconds
-
 
 class Fleet:
     """All hosts as of a moment ago: ten thousand rows are not read for each boot."""
@@ -68,7 +64,7 @@ class Fleet:
 
 def _status(call: Call, row: Any) -> tuple[str, str]:
     assert call.application is not None
-    up = not row.forced_down and clock.now() - row.seen_at < call.application.config.silent_seconds
+    up = not row.forced_down and row.seen_at > call.application.silent_since(call.application.config.silent_seconds)
     return "enabled" if row.enabled else "disabled", "up" if up else "down"
 
 

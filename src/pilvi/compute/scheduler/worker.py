@@ -25,7 +25,7 @@ from pilvi.compute.scheduler.select import explain
 from pilvi.compute.scheduler.select import select as choose
 from pilvi.compute.scheduler.types import Aggregate, Host, Request
 from pilvi.compute.server.boot import BOOT
-from pilvi.core import clock, conductor, task, trace
+from pilvi.core import conductor, task, trace
 from pilvi.core.bus.interface import Message
 from pilvi.core.context import Call
 from pilvi.core.errors import Conflict
@@ -108,8 +108,8 @@ def _situation(application: Application, work: Any, server: Any) -> tuple[Reques
         server_id=server.id, vcpus=flavor["vcpus"], memory_mib=flavor["ram"], disk_gib=flavor["disk"] if server.image_id else 0,
         extra_specs=flavor["extra_specs"], image_properties=asked.get("image_properties") or {}, availability_zone=asked.get("zone"),
         host=only, forced=bool(asked.get("forced_host")), excluded_hosts=frozenset(work.facts.get("excluded", ())), **affinity, **group)
-    now, silent = clock.now(), application.config.silent_seconds
-    return request, [_host(rows[c.name], c, now, silent, members, aggregates) for c in found if c.name in rows]
+    silent = application.silent_since(application.config.silent_seconds)
+    return request, [_host(rows[c.name], c, silent, members, aggregates) for c in found if c.name in rows]
 
 
 def _hosts_of(db: Session, hints: dict[str, Any]) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def traits_required(extra_specs: dict[str, str]) -> list[str]:
     return [key.removeprefix("trait:") for key, value in extra_specs.items() if key.startswith("trait:") and value == "required"]
 
 
-def _host(row: Any, candidate: Any, now: float, silent: float, groups: dict[str, dict[str, int]],
+def _host(row: Any, candidate: Any, silent_since: float, groups: dict[str, dict[str, int]],
           aggregates: dict[str, tuple[Aggregate, ...]]) -> Host:
     cpu, memory, disk = (candidate.capacity.get(name, (0, 0)) for name in ("VCPU", "MEMORY_MB", "DISK_GB"))
     offers = row.capabilities or {}
@@ -148,7 +148,7 @@ def _host(row: Any, candidate: Any, now: float, silent: float, groups: dict[str,
         name=row.name, vcpus=cpu[0], vcpus_used=cpu[1], memory_mib=memory[0], memory_used_mib=memory[1], disk_gib=disk[0],
         disk_used_gib=disk[1],
         groups=groups.get(row.name, {}), aggregates=aggregates.get(row.name, ()), enabled=row.enabled,
-        up=not row.forced_down and now - row.seen_at < silent, availability_zone=row.zone,
+        up=not row.forced_down and row.seen_at > silent_since, availability_zone=row.zone,
         failed_builds=row.failed_builds,
         traits=frozenset(candidate.traits), hypervisor_type=offers.get("hypervisor_type", ""),
         architecture=offers.get("architecture", "x86_64"),

@@ -29,7 +29,7 @@ def settle_overdue(application: Application) -> None:
     silent = application.config.silent_seconds
     with application.database.read() as db:
         since = clock.now() - silent
-        quiet = set(db.scalars(select(Host.name).where((Host.seen_at < since) | Host.forced_down)))
+        quiet = set(db.scalars(select(Host.name).where((Host.seen_at < application.silent_since(silent)) | Host.forced_down)))
         waiting = [(t.id, t.queue.removeprefix("host:")) for t in db.execute(
             select(Task.id, Task.queue).where(Task.progress == "ready", Task.queue.like("host:%"), Task.updated_at < since))]
     for task_id, host in waiting:

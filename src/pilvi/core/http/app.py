@@ -89,8 +89,14 @@ class Application:
         self.authenticator = auth.Authenticator(service.name)
         self.routes = Routes([*service.routes, *(route for resource in service.resources for route in resource.routes(service.name))])
         self.threads = ThreadPoolExecutor(limits.HANDLER_THREADS, thread_name_prefix=service.name)
+        self.began_at = clock.now()
         self.state: dict[str, Any] = {}
         """What a service keeps while it runs (drivers, workers), by name; filled by its `start`."""
+
+    def silent_since(self, seconds: float) -> float:
+        """Whoever was last heard of before this instant keeps silent: for so long, in which this process could have heard."""
+        now = clock.now()
+        return now - seconds if now - self.began_at >= seconds else 0.0
 
     # -- the request's way
 

@@ -54,13 +54,12 @@ def report(application: Application, args: dict[str, Any], message: Message) -> 
         if seen: db.execute(update(VolumeHost).where(VolumeHost.host.in_(seen)).values(values))
 
 
-def known(db: Session, silence_seconds: float) -> list[Host]:
-    """The hosts as the scheduler sees them."""
-    now = clock.now()
+def known(db: Session, silent_since: float) -> list[Host]:
+    """The hosts as the scheduler sees them; silent are those that have not reported since (Application.silent_since)."""
     promised = dict(db.execute(select(Volume.host, func.sum(func.coalesce(Volume.new_size, Volume.size)))
                                .where(Volume.deleted_at.is_(None), Volume.host.is_not(None)).group_by(Volume.host)).all())
     return [Host(name=row.host, backend=row.backend, total_mib=row.total_mib, free_mib=row.free_mib, reserve_mib=row.reserve_mib,
-                 promised_gib=int(promised.get(row.host) or 0), silent=now - row.reported_at > silence_seconds, disabled=row.disabled)
+                 promised_gib=int(promised.get(row.host) or 0), silent=row.reported_at < silent_since, disabled=row.disabled)
             for row in db.execute(select(VolumeHost).order_by(VolumeHost.host)).scalars()]
 
 
@@ -71,7 +70,7 @@ def list_services(call: Call) -> dict[str, Any]:
     shown: list[dict[str, Any]] = [{"binary": "cinder-scheduler", "host": "control", "zone": config.availability_zone, "status": "enabled",
                                     "state": "up", "updated_at": CINDER.time(now), "disabled_reason": None}]
     for row in call.db.execute(select(VolumeHost).order_by(VolumeHost.host)).scalars():
-        state = "up" if now - row.reported_at <= config.host_silence_seconds else "down"
+        state = "up" if row.reported_at >= call.application.silent_since(config.host_silence_seconds) else "down"
         shown.append({"binary": "cinder-volume", "host": f"{row.host}@{row.backend}", "zone": config.availability_zone,
                       "status": "disabled" if row.disabled else "enabled", "state": state, "updated_at": CINDER.time(row.reported_at),
                       "disabled_reason": row.disabled_reason, "replication_status": "disabled", "active_backend_id": None, "frozen": False})
@@ -107,7 +106,7 @@ def pools(call: Call) -> dict[str, Any]:
     assert call.db is not None and call.request is not None and call.application is not None
     detail = listing.truth_of(call.request.one("detail"))
     shown: list[dict[str, Any]] = []
-    for host in known(call.db, call.application.config.host_silence_seconds):
+    for host in known(call.db, call.application.silent_since(call.application.config.host_silence_seconds)):
         pool: dict[str, Any] = {"name": f"{host.name}@{host.backend}#{host.backend}"}
         if detail: pool["capabilities"] = _capabilities(host)
         shown.append(pool)

@@ -25,7 +25,7 @@ def choose_host(application: Application, job: Any) -> dict[str, Any]:
         task.held(db, application.state["worker"].table, job.id, job.attempt)
         volume = db.get(Volume, job.subject_id)
         assert volume is not None
-        hosts = host.known(db, application.config.host_silence_seconds)
+        hosts = host.known(db, application.silent_since(application.config.host_silence_seconds))
         if volume.host is None:
             volume.host, reason = choose(hosts, job.facts["size"], job.facts["only_host"])
             if volume.host is None: raise errors.NoValidHost(reason=reason)
