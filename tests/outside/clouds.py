@@ -8,9 +8,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+import openstack
+from openstack.config import OpenStackConfig
 
 ROOT = Path(__file__).parents[2]
 LAUNCHER = ROOT / "pilvi"
@@ -49,6 +52,17 @@ class Cloud:
         """A command of the launcher."""
         return subprocess.run([LAUNCHER, *words, "--state", str(self.state)], capture_output=True, text=True, check=check, timeout=timeout,
                               env=os.environ | environment)
+
+    def while_up(self, *options: str, timeout: float = 900) -> Iterator[Cloud]:
+        """It runs, at a port of its own, for as long as the caller wants it."""
+        done = self.pilvi("up", *options, "--listen", f"127.0.0.1:{free_port()}", check=False, timeout=timeout)
+        assert done.returncode == 0, done.stdout + done.stderr
+        yield self
+        self.pilvi("down")
+
+    def connect(self, name: str) -> Any:
+        """openstacksdk's connection, as one of clouds.yaml."""
+        return openstack.connection.Connection(config=OpenStackConfig(config_files=[str(self.state / "clouds.yaml")]).get_one(name))
 
 
 def wait(look: Callable[[], Any], what: str | Callable[[], str], seconds: float = 180) -> Any:

@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from openstack.config import OpenStackConfig
-from openstack.connection import Connection
-from tests.outside.clouds import ROOT, Cloud, free_port
+from tests.outside.clouds import ROOT, Cloud
 
 pytestmark = pytest.mark.slow
 TEMPLATE = str(ROOT / "examples" / "application.yaml")
@@ -22,11 +20,7 @@ EVERYTHING = {"compute": ("servers",), "block-storage": ("volumes",), "network":
 
 @pytest.fixture(scope="module")
 def cloud(cloud_at: Callable[[str], Cloud]) -> Iterator[Cloud]:
-    made = cloud_at("application")
-    done = made.pilvi("up", "--simulated", "--empty", "--listen", f"127.0.0.1:{free_port()}", check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    yield made
-    made.pilvi("down")
+    yield from cloud_at("application").while_up("--simulated", "--empty")
 
 
 def until(condition: Callable[[], Any], what: str) -> None:
@@ -41,8 +35,7 @@ class Demo:
 
     def __init__(self, cloud: Cloud) -> None:
         self.client = cloud.demo
-        config = OpenStackConfig(config_files=[str(cloud.state / "clouds.yaml")]).get_one("pilvi-demo")
-        self.session = Connection(config=config).session
+        self.session = cloud.connect("pilvi-demo").session
 
     def get(self, service: str, path: str) -> Any:
         return self.session.get(path, endpoint_filter={"service_type": service, "interface": "public"},

@@ -8,10 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import openstack
 import pytest
-from openstack.config import OpenStackConfig
-from tests.outside.clouds import Cloud, free_port, wait
+from tests.outside.clouds import Cloud, wait
 
 pytestmark = pytest.mark.slow
 
@@ -21,10 +19,7 @@ def cloud(cloud_at: Callable[[str], Cloud]) -> Iterator[Cloud]:
     made = cloud_at("bill")
     made.state.mkdir(exist_ok=True)
     (made.state / "config.toml").write_text('[fetch]\nnetworks = ["127.0.0.1/32"]\n')
-    done = made.pilvi("up", "--simulated", "--empty", "--listen", f"127.0.0.1:{free_port()}", check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    yield made
-    made.pilvi("down")
+    yield from made.while_up("--simulated", "--empty")
 
 
 @pytest.fixture
@@ -49,7 +44,7 @@ def hook() -> Iterator[tuple[str, list[dict[str, Any]]]]:
 
 def test_alarms_bills_and_usage(cloud: Cloud, hook: tuple[str, list[dict[str, Any]]]) -> None:
     url, heard = hook
-    demo = openstack.connection.Connection(config=OpenStackConfig(config_files=[str(cloud.state / "clouds.yaml")]).get_one("pilvi-demo"))
+    demo = cloud.connect("pilvi-demo")
     made = cloud.demo.json("alarm", "create", "--name", "gone", "--type", "event", "--event-type", "compute.instance.delete.end",
                            "--severity", "critical", "--alarm-action", url)
     assert [(row["name"], row["state"]) for row in cloud.demo.json("alarm", "list")] == [("gone", "insufficient data")]
@@ -113,7 +108,7 @@ outputs:
 
 
 def test_an_alarm_scales_a_group(cloud: Cloud, tmp_path: Path) -> None:
-    demo = openstack.connection.Connection(config=OpenStackConfig(config_files=[str(cloud.state / "clouds.yaml")]).get_one("pilvi-demo"))
+    demo = cloud.connect("pilvi-demo")
     template = tmp_path / "scaled.yaml"
     template.write_text(SCALED)
     demo.create_stack("scaled", template_file=str(template), wait=True, timeout=300)

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, expect
-from tests.outside.clouds import Cloud, free_port, wait
+from tests.outside.clouds import Cloud, wait
 from tests.outside.visitor import PATIENCE_MS, chromium_browser
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
@@ -22,11 +22,7 @@ SECONDS = 180.0
 
 @pytest.fixture(scope="module")
 def cloud(cloud_at: Callable[[str], Cloud]) -> Iterator[Cloud]:
-    made = cloud_at("console")
-    done = made.pilvi("up", "--listen", f"127.0.0.1:{free_port()}", check=False, timeout=1500)
-    assert done.returncode == 0, done.stdout + done.stderr
-    yield made
-    made.pilvi("down")
+    yield from cloud_at("console").while_up(timeout=1500)
 
 
 @pytest.fixture(scope="module")

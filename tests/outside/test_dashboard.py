@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from playwright.sync_api import Browser, expect
-from tests.outside.clouds import Cloud, free_port
+from tests.outside.clouds import Cloud
 from tests.outside.visitor import PATIENCE_MS, User, chromium_browser
 
 from pilvi.run import furnish
@@ -22,11 +22,7 @@ SCRIPT = "<img src=x onerror=window.hacked=1>"
 
 @pytest.fixture(scope="module")
 def cloud(cloud_at: Callable[[str], Cloud]) -> Iterator[Cloud]:
-    cloud = cloud_at("dashboard")
-    done = cloud.pilvi("up", "--simulated", "--meter-seconds", "2", "--listen", f"127.0.0.1:{free_port()}", check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    yield cloud
-    cloud.pilvi("down")
+    yield from cloud_at("dashboard").while_up("--simulated", "--meter-seconds", "2")
 
 
 @pytest.fixture(scope="module")

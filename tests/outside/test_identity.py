@@ -18,7 +18,7 @@ from keystoneauth1.session import Session
 from oidc_provider_mock import run_server_in_thread
 from openstack.config import OpenStackConfig
 from tests.ldap_server import OPTIONS, PEOPLE, Slapd, ldap_server
-from tests.outside.clouds import Client, Cloud, free_port
+from tests.outside.clouds import Client, Cloud
 
 from pilvi.identity.signature import passcode
 
@@ -28,11 +28,7 @@ SEED = base64.b32encode(b"a seed of 20 letters").decode()
 
 @pytest.fixture(scope="module")
 def cloud(cloud_at: Callable[[str], Cloud]) -> Iterator[Cloud]:
-    made = cloud_at("identity")
-    done = made.pilvi("up", "--simulated", "--empty", "--listen", f"127.0.0.1:{free_port()}", check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    yield made
-    made.pilvi("down")
+    yield from cloud_at("identity").while_up("--simulated", "--empty")
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +65,7 @@ def test_clouds_yaml_of_each_kind(cloud: Cloud, tmp_path: Path) -> None:
 
 
 def test_two_factors_with_a_receipt(cloud: Cloud) -> None:
-    admin = connect(cloud.state / "clouds.yaml", "pilvi")
+    admin = cloud.connect("pilvi")
     made = admin.identity.post("/users", json={"user": {"name": "careful", "password": "secret", "options": {
         "multi_factor_auth_rules": [["password", "totp"]]}}}).json()["user"]
     admin.identity.create_credential(type="totp", blob=SEED, user_id=made["id"])
@@ -84,7 +80,7 @@ def test_two_factors_with_a_receipt(cloud: Cloud) -> None:
 
 
 def test_a_trust(cloud: Cloud) -> None:
-    admin, demo = (connect(cloud.state / "clouds.yaml", name) for name in ("pilvi", "pilvi-demo"))
+    admin, demo = (cloud.connect(name) for name in ("pilvi", "pilvi-demo"))
     helper = admin.identity.create_user(name="helper", password="help")
     trust = demo.identity.create_trust(trustor_user_id=demo.current_user_id, trustee_user_id=helper.id, is_impersonation=True,
                                        project_id=demo.current_project_id, roles=[{"name": "member"}])
@@ -124,7 +120,7 @@ def test_users_from_ldap(cloud: Cloud, slapd: Slapd) -> None:
 @pytest.fixture
 def provider(cloud: Cloud) -> Iterator[str]:
     """The address of an OpenID provider that this cloud knows as `acme`; its user ada is in the group `engineers`, who are members."""
-    admin = connect(cloud.state / "clouds.yaml", "pilvi").identity
+    admin = cloud.connect("pilvi").identity
     with run_server_in_thread() as server:
         url = f"http://127.0.0.1:{server.server_port}"
         folder = cloud.state / "federation"
@@ -143,7 +139,7 @@ def provider(cloud: Cloud) -> Iterator[str]:
 
 
 def test_clouds_yaml_with_a_provider_of_identities(cloud: Cloud, provider: str, tmp_path: Path) -> None:
-    known = connect(cloud.state / "clouds.yaml", "pilvi-demo")
+    known = cloud.connect("pilvi-demo")
 
     def code() -> str:
         """What the provider sends a browser back with in which ada has signed in."""
@@ -169,13 +165,13 @@ def test_clouds_yaml_with_a_provider_of_identities(cloud: Cloud, provider: str, 
 
 def test_the_command_line_with_each_kind(cloud: Cloud) -> None:
     """The openstack command itself, told by its environment as people do it in scripts."""
-    demo = connect(cloud.state / "clouds.yaml", "pilvi-demo")
+    demo = cloud.connect("pilvi-demo")
     robot = demo.identity.create_application_credential(demo.current_user_id, name="script")
     url, own = demo.config.get_auth_args()["auth_url"], {"OS_IDENTITY_API_VERSION": "3", "OS_REGION_NAME": "RegionOne"}
     ways = {"v3token": {"OS_TOKEN": demo.auth_token, "OS_PROJECT_ID": demo.current_project_id},
             "v3applicationcredential": {"OS_APPLICATION_CREDENTIAL_ID": robot.id, "OS_APPLICATION_CREDENTIAL_SECRET": robot.secret},
             "v3totp": {"OS_USER_ID": demo.current_user_id, "OS_PROJECT_ID": demo.current_project_id}}
-    connect(cloud.state / "clouds.yaml", "pilvi").identity.create_credential(type="totp", blob=SEED, user_id=demo.current_user_id)
+    cloud.connect("pilvi").identity.create_credential(type="totp", blob=SEED, user_id=demo.current_user_id)
     for kind, words in ways.items():
         client = Client(cloud.state, "")
         kept = {name: client.environment[name] for name in ("PATH", "HOME")}

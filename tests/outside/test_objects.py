@@ -18,7 +18,7 @@ import pytest
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from tests.outside.clouds import Cloud, free_port
+from tests.outside.clouds import Cloud
 
 pytestmark = pytest.mark.slow
 MIB = 1 << 20
@@ -26,11 +26,7 @@ MIB = 1 << 20
 
 @pytest.fixture(scope="module")
 def cloud(cloud_at: Callable[[str], Cloud]) -> Iterator[Cloud]:
-    made = cloud_at("objects")
-    done = made.pilvi("up", "--simulated", "--empty", "--listen", f"127.0.0.1:{free_port()}", check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    yield made
-    made.pilvi("down")
+    yield from cloud_at("objects").while_up("--simulated", "--empty")
 
 
 @pytest.fixture(scope="module")

@@ -5,31 +5,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import openstack
 import pytest
-from openstack.config import OpenStackConfig
 from openstack.exceptions import BadRequestException, ConflictException, ForbiddenException, NotFoundException
-from tests.outside.clouds import Cloud, free_port, wait
+from tests.outside.clouds import Cloud, wait
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def cloud(cloud_at: Callable[[str], Cloud]) -> Iterator[Cloud]:
-    made = cloud_at("sdk")
-    done = made.pilvi("up", "--simulated", "--empty", "--hosts", "2", "--listen", f"127.0.0.1:{free_port()}", check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    yield made
-    made.pilvi("down")
-
-
-def connect(cloud: Cloud, name: str) -> Any:
-    config = OpenStackConfig(config_files=[str(cloud.state / "clouds.yaml")]).get_one(name)
-    return openstack.connection.Connection(config=config)
+    yield from cloud_at("sdk").while_up("--simulated", "--empty", "--hosts", "2")
 
 
 def test_a_member_builds_and_removes_everything(cloud: Cloud, tmp_path: Path) -> None:
-    demo = connect(cloud, "pilvi-demo")
+    demo = cloud.connect("pilvi-demo")
     net = demo.create_network("sdk-net")
     subnet = demo.create_subnet(net.id, cidr="10.9.8.0/24", subnet_name="sdk-subnet", enable_dhcp=True)
     public = demo.get_network("public")
@@ -90,7 +79,7 @@ def _resize(demo: Any, server: Any) -> None:
 
 
 def test_an_administrator_sees_hosts_and_a_member_does_not(cloud: Cloud) -> None:
-    admin, demo = connect(cloud, "pilvi"), connect(cloud, "pilvi-demo")
+    admin, demo = cloud.connect("pilvi"), cloud.connect("pilvi-demo")
     wait(lambda: {h.name for h in admin.compute.hypervisors()} == {"sim-00001", "sim-00002"}, "both hosts have joined")
     with pytest.raises(ForbiddenException): list(demo.compute.hypervisors())
     user = admin.create_user(name="sdk-user", password="x", domain_id="default")
@@ -101,7 +90,7 @@ def test_an_administrator_sees_hosts_and_a_member_does_not(cloud: Cloud) -> None
 
 
 def test_a_strangers_server_does_not_exist(cloud: Cloud) -> None:
-    admin, demo = connect(cloud, "pilvi"), connect(cloud, "pilvi-demo")
+    admin, demo = cloud.connect("pilvi"), cloud.connect("pilvi-demo")
     net = admin.create_network("admins")
     admin.create_subnet(net.id, cidr="10.7.7.0/24")
     server = admin.create_server("admins", image="pilvi-guest", flavor="m1.nano", network=net.id, auto_ip=False, wait=True, timeout=300)

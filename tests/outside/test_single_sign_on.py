@@ -8,12 +8,10 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
-import openstack
 import pytest
 from oidc_provider_mock import run_server_in_thread
-from openstack.config import OpenStackConfig
 from playwright.sync_api import Browser, expect
-from tests.outside.clouds import Cloud, free_port
+from tests.outside.clouds import Cloud
 from tests.outside.visitor import User, chromium_browser
 
 from pilvi.identity.signature import passcode
@@ -25,11 +23,7 @@ NAME = "Acme <img src=x onerror=window.hacked=1>"
 
 @pytest.fixture(scope="module")
 def cloud(cloud_at: Callable[[str], Cloud]) -> Iterator[Cloud]:
-    cloud = cloud_at("sign-in")
-    done = cloud.pilvi("up", "--simulated", "--empty", "--listen", f"127.0.0.1:{free_port()}", check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    yield cloud
-    cloud.pilvi("down")
+    yield from cloud_at("sign-in").while_up("--simulated", "--empty")
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +33,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def admin(cloud: Cloud) -> Any:
-    config = OpenStackConfig(config_files=[str(cloud.state / "clouds.yaml")]).get_one("pilvi")
-    return openstack.connection.Connection(config=config).identity
+    return cloud.connect("pilvi").identity
 
 
 @pytest.fixture(scope="module")

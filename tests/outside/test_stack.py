@@ -5,10 +5,8 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import openstack
 import pytest
-from openstack.config import OpenStackConfig
-from tests.outside.clouds import Cloud, free_port, wait
+from tests.outside.clouds import Cloud, wait
 
 pytestmark = pytest.mark.slow
 TEMPLATE = """
@@ -41,11 +39,7 @@ PART = "heat_template_version: 2018-08-31\nresources: {r: {type: OS::Heat::Rando
 
 @pytest.fixture(scope="module")
 def cloud(cloud_at: Callable[[str], Cloud]) -> Iterator[Cloud]:
-    made = cloud_at("stack")
-    done = made.pilvi("up", "--simulated", "--empty", "--listen", f"127.0.0.1:{free_port()}", check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    yield made
-    made.pilvi("down")
+    yield from cloud_at("stack").while_up("--simulated", "--empty")
 
 
 def test_a_stack_by_the_command_line(cloud: Cloud, tmp_path: Path) -> None:
@@ -73,8 +67,7 @@ def test_a_stack_by_the_command_line(cloud: Cloud, tmp_path: Path) -> None:
 
 
 def test_a_stack_by_the_sdk(cloud: Cloud, tmp_path: Path) -> None:
-    config = OpenStackConfig(config_files=[str(cloud.state / "clouds.yaml")]).get_one("pilvi-demo")
-    demo = openstack.connection.Connection(config=config)
+    demo = cloud.connect("pilvi-demo")
     path = tmp_path / "part.yaml"
     path.write_text(PART)
     made = demo.create_stack("sdk", template_file=str(path), wait=True)

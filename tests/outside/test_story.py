@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from playwright.sync_api import Browser, expect
-from tests.outside.clouds import Cloud, free_port, wait
+from tests.outside.clouds import Cloud, wait
 from tests.outside.test_application import TEMPLATE, Demo
 from tests.outside.test_dashboard import User, chromium
 from tests.outside.test_walk import machine, settled, ssh
@@ -28,11 +28,7 @@ BUSY_NANOSECONDS = 1_500_000_000
 
 @pytest.fixture(scope="module")
 def cloud(cloud_at: Callable[[str], Cloud]) -> Iterator[Cloud]:
-    cloud = cloud_at("story")
-    done = cloud.pilvi("up", "--empty", "--meter-seconds", str(SAMPLE_SECONDS), "--listen", f"127.0.0.1:{free_port()}", check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    yield cloud
-    cloud.pilvi("down")
+    yield from cloud_at("story").while_up("--empty", "--meter-seconds", str(SAMPLE_SECONDS))
 
 
 def test_from_the_template_to_the_bill(cloud: Cloud, chromium: Browser, tmp_path: Path) -> None:

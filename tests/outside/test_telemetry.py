@@ -7,27 +7,22 @@ from typing import Any
 import pytest
 from gnocchiclient.exceptions import ClientException, MetricNotFound, ResourceTypeNotFound
 from gnocchiclient.v1.client import Client
-from tests.outside.clouds import Cloud, free_port, wait
-from tests.outside.test_sdk import connect
+from tests.outside.clouds import Cloud, wait
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def cloud(cloud_at: Callable[[str], Cloud]) -> Iterator[Cloud]:
-    made = cloud_at("telemetry")
-    done = made.pilvi("up", "--simulated", "--meter-seconds", "1", "--listen", f"127.0.0.1:{free_port()}", check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    yield made
-    made.pilvi("down")
+    yield from cloud_at("telemetry").while_up("--simulated", "--meter-seconds", "1")
 
 
 def gnocchi(cloud: Cloud, name: str) -> Any:
-    return Client(connect(cloud, name).session)
+    return Client(cloud.connect(name).session)
 
 
 def test_a_server_s_meters_appear_and_end_with_it(cloud: Cloud) -> None:
-    demo, people = gnocchi(cloud, "pilvi-demo"), connect(cloud, "pilvi-demo")
+    demo, people = gnocchi(cloud, "pilvi-demo"), cloud.connect("pilvi-demo")
     server = people.get_server("hello")
     thing = wait(lambda: next(iter(demo.resource.search("instance", {"=": {"display_name": "hello"}})), None), "the server is known")
     assert thing["id"] == server.id and thing["flavor_name"] == "m1.nano" and thing["project_id"] == server.project_id

@@ -8,11 +8,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 
-import openstack
 import pytest
 import yaml
-from openstack.config import OpenStackConfig
-from tests.outside.clouds import Cloud, free_port
+from tests.outside.clouds import Cloud
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
@@ -23,11 +21,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def cloud(cloud_at: Callable[[str], Cloud]) -> Iterator[Cloud]:
-    made = cloud_at("tls")
-    done = made.pilvi("up", "--simulated", "--tls", "--listen", f"127.0.0.1:{free_port()}", check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    yield made
-    made.pilvi("down")
+    yield from cloud_at("tls").while_up("--simulated", "--tls")
 
 
 def read(url: str, trust: ssl.SSLContext | None = None) -> bytes:
@@ -44,7 +38,7 @@ def addresses(cloud: Cloud) -> tuple[str, str]:
 def test_the_command_line_and_the_sdk_insist_on_the_clouds_certificate(cloud: Cloud) -> None:
     assert [server["Status"] for server in cloud.demo.json("server", "list")] == ["ACTIVE"]
     assert all(endpoint["URL"].startswith("https://") for endpoint in cloud.admin.json("endpoint", "list"))
-    demo = openstack.connection.Connection(config=OpenStackConfig(config_files=[str(cloud.state / "clouds.yaml")]).get_one("pilvi-demo"))
+    demo = cloud.connect("pilvi-demo")
     demo.object_store.create_container("secret")
     demo.object_store.upload_object("secret", "word", data=b"told to one")
     assert demo.object_store.download_object("word", "secret") == b"told to one"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.outside.clouds import Client, Cloud, free_port, wait
+from tests.outside.clouds import Client, Cloud, wait
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 USER_DATA = "#!/bin/sh\necho user-data-was-here > /root/proof\necho user-data-was-here > /dev/console\n"
@@ -75,11 +75,7 @@ def settled(state: Path) -> str:
 
 @pytest.fixture(scope="module")
 def cloud(cloud_at: Callable[[str], Cloud]) -> Iterator[Cloud]:
-    made = cloud_at("walk")
-    done = made.pilvi("up", "--empty", "--listen", f"127.0.0.1:{free_port()}", check=False, timeout=1500)
-    assert done.returncode == 0, done.stdout + done.stderr
-    yield made
-    made.pilvi("down")
+    yield from cloud_at("walk").while_up("--empty", timeout=1500)
 
 
 def test_walk(cloud: Cloud, tmp_path: Path) -> None:
