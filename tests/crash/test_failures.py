@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from tests.crash.inside import Cloud, Counting, until
+from tests.crash.inside import Cloud, Counting, parked, until
 
 from pilvi.compute.drivers.simulated import Failures
 
@@ -28,6 +28,21 @@ def test_it_is_tried_on_three_hosts_then_fails_with_the_reason(cloud: Cloud) -> 
     assert server and server["status"] == "ERROR" and "told to fail" in server["fault"]["message"], server
     assert sorted(cloud.machines(id)) == [host.name for host in cloud.hosts[1:]]
     assert set(cloud.left(id)) <= {"devices"}
+    cloud.delete(id)
+    cloud.gone(id)
+
+
+def test_a_strangers_port_that_claims_to_be_the_servers_is_not_taken(cloud: Cloud) -> None:
+    with parked("boot.23") as park:
+        id = cloud.boot("claimed")
+        park.wait()
+        claim = {"network_id": cloud.network, "device_id": id, "device_owner": "compute:nova"}
+        stranger = cloud.ask("admin", "network", "POST", "/v2.0/ports", {"port": claim})["port"]["id"]
+        park.go()
+        server = cloud.settled(id)
+    assert server and server["status"] == "ACTIVE", server
+    plugged = [nic.port_id for host in cloud.hosts for nic in (host.driver._records[id].machine.nics if id in host.driver.power() else ())]
+    assert len(plugged) == 1 and plugged != [stranger]
     cloud.delete(id)
     cloud.gone(id)
 
