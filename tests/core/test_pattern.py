@@ -30,8 +30,8 @@ def test_what_is_no_pattern_is_refused(pattern: str) -> None:
 def test_an_endless_pattern_ends() -> None:
     assert not Pattern(ENDLESS).search(HOSTILE)
     assert not Pattern(ENDLESS).fits(HOSTILE)
-    with pytest.raises(ValueError, match="takes too long"): Pattern("(?=a)" + ENDLESS).search(HOSTILE)
-    with pytest.raises(ValueError, match="takes too long"): Pattern(r"(a+)\1" + ENDLESS).fits(HOSTILE)
+    with pytest.raises(ValueError, match="takes too much time"): Pattern("(?=a)" + ENDLESS).search(HOSTILE)
+    with pytest.raises(ValueError, match="takes too much time"): Pattern(r"(a+)\1" + ENDLESS).fits(HOSTILE)
 
 
 def test_the_database_tries_only_what_is_linear() -> None:

@@ -1,15 +1,19 @@
-"""Users' programs (yaql expressions) in a process of their own, which may take no more than the kernel lets it.
+"""Users' programs (yaql expressions, patterns that try all ways) in a process of their own, which may take no more than the kernel lets it.
 
-Such an expression may count to 10^8, make a number of ten million digits in one step of the interpreter, or double a text forty times. No
+An expression may count to 10^8, make a number of ten million digits in one step of the interpreter, or double a text forty times. No
 count of steps would bound that; so the process limits itself (setrlimit), is ended by the kernel when it goes too far, and begun anew.
 Questions and answers go through its pipes, a line of JSON each. Its input ends with this process, and then so does it.
 """
 from __future__ import annotations
 
 import atexit
+import math
 import os
+import resource
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -17,6 +21,8 @@ from typing import Any
 import msgspec
 
 ANSWER_BYTES_MOST = 4_194_304
+SECONDS_MOST, MEMORY_MOST = 1, 512 * 2**20
+"""Of the processor for a question, and a part of a second more; and of memory in bytes."""
 SOURCES = Path(__file__).parents[2]
 
 
@@ -67,3 +73,16 @@ class Apart:
         except OSError: pass  # it was not there any more to read the rest
         child.stdout.close()
         child.wait()
+
+
+def serve(answer: Callable[[Any], Any]) -> None:
+    """What such a module does as a program: answers question by question. `answer` raises ValueError with the reason there is none; the
+    kernel ends the process when one takes too long."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_MOST, MEMORY_MOST))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for line in sys.stdin.buffer:
+        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time()) + SECONDS_MOST, resource.RLIM_INFINITY))
+        try: told = msgspec.json.encode([True, answer(msgspec.json.decode(line))])
+        except (ValueError, TypeError, OverflowError, RecursionError) as failure: told = msgspec.json.encode([False, str(failure)])
+        sys.stdout.buffer.write(told + b"\n")
+        sys.stdout.buffer.flush()

@@ -2,31 +2,20 @@
 
 Python's `re` tries one way after another and keeps the interpreter's lock meanwhile: a pattern such as (a+)+$ would stop all threads of the
 cloud for as long as its author likes. RE2 takes time linear in the text, and little memory. What it leaves out, looking ahead or behind
-and references to groups, is tried by `re` in a process of its own, which may work for a second.
+and references to groups, is tried by `re` in a process of its own (core/apart.py).
 """
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from functools import lru_cache
 
-import msgspec
 import re2  # type: ignore[import-untyped]
 
-SECONDS, MEMORY, WAIT_SECONDS = 1, 512 * 2**20, 30.0
-"""What the other process may use of a processor and of memory; and how long it is waited for on a busy machine."""
+from pilvi.core.apart import Apart
+
+TRIED = Apart("pilvi.core.pattern_apart")
 ONLY_RE = re.compile(r"\(\?(=|!|<=|<!|P=|\()|\\[1-9Z]")
 """What `re` has and RE2 has not."""
-ELSEWHERE = f"""
-import json, re, resource, sys
-resource.setrlimit(resource.RLIMIT_CPU, ({SECONDS}, {SECONDS}))
-resource.setrlimit(resource.RLIMIT_AS, ({MEMORY}, {MEMORY}))
-pattern, text, whole = json.load(sys.stdin)
-try: compiled = re.compile(pattern)
-except (re.error, OverflowError, RecursionError) as failure: print(json.dumps(str(failure)))
-else: print(json.dumps(bool(compiled.fullmatch(text) if whole else compiled.search(text))))
-"""
 
 
 class Pattern:
@@ -65,11 +54,4 @@ def sqlite_regexp(pattern: str, text: str | None) -> bool | None:
 
 @lru_cache(512)
 def _elsewhere(pattern: str, text: str, *, whole: bool) -> bool:
-    try:
-        done = subprocess.run([sys.executable, "-I", "-S", "-c", ELSEWHERE], input=msgspec.json.encode([pattern, text, whole]),
-                              capture_output=True, timeout=WAIT_SECONDS, check=False)
-    except subprocess.TimeoutExpired: done = None
-    if done is None or done.returncode: raise ValueError(f"The pattern {pattern[:80]!r} takes too long")
-    said: bool | str = msgspec.json.decode(done.stdout)
-    if isinstance(said, str): raise ValueError(f"{pattern[:80]!r} is not a regular expression: {said}")
-    return said
+    return bool(TRIED.ask([pattern, text, whole]))

@@ -4,19 +4,14 @@ Source: Template Guide, "yaql"; the yaql library.
 """
 from __future__ import annotations
 
-import math
-import resource
-import sys
-import time
-from typing import Any, BinaryIO
+from typing import Any
 
-import msgspec
 import yaql  # type: ignore[import-untyped]
 from yaql.language.exceptions import YaqlException  # type: ignore[import-untyped]
 
+from pilvi.core.apart import serve
+
 EXPRESSION_CHARACTERS_MOST = 4096
-SECONDS_MOST, MEMORY_MOST = 1, 512 * 2**20
-"""Of the processor, and a part of a second more; and of memory in bytes."""
 ENGINE = yaql.YaqlFactory().create(options={
     "yaql.limitIterators": 10_000, "yaql.memoryQuota": 1_000_000, "yaql.convertTuplesToLists": True, "yaql.convertSetsToLists": True,
     "yaql.convertInputData": True, "yaql.convertOutputData": True})
@@ -32,17 +27,4 @@ def evaluate(expression: str, data: Any) -> Any:
         raise ValueError(str(failure)) from None
 
 
-def serve(questions: BinaryIO, answers: BinaryIO) -> None:
-    """Answers [expression, data] by [true, value] or [false, why not], line by line. The kernel ends it when one takes too long."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_MOST, MEMORY_MOST))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    for line in questions:
-        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time()) + SECONDS_MOST, resource.RLIM_INFINITY))
-        expression, data = msgspec.json.decode(line)
-        try: answer = msgspec.json.encode([True, evaluate(expression, data)])
-        except (ValueError, TypeError, OverflowError, RecursionError) as failure: answer = msgspec.json.encode([False, str(failure)])
-        answers.write(answer + b"\n")
-        answers.flush()
-
-
-if __name__ == "__main__": serve(sys.stdin.buffer, sys.stdout.buffer)
+if __name__ == "__main__": serve(lambda question: evaluate(*question))
